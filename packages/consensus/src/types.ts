@@ -1,0 +1,256 @@
+/**
+ * The vocabulary of the Raft core: what goes in, what comes out, what stands in the log.
+ * Names follow the Raft paper (Ongaro and Ousterhout 2014) and the thesis (Ongaro 2014).
+ */
+
+/** A node's name, unique in the cluster, for example `n1`. Compared byte for byte, never by locale. */
+export type NodeId = string;
+
+/** What an entry carries. The values are stored on disk and sent on the wire: never reuse one. */
+export const EntryType = {
+  /** Opens a leader's term (thesis section 6.4); carries nothing. */
+  noop: 0,
+  /** One append batch: opaque bytes to the core. */
+  data: 1,
+  /** A cluster configuration, in force from the moment it is appended. */
+  config: 2,
+} as const;
+export type EntryType = (typeof EntryType)[keyof typeof EntryType];
+
+/** One entry of the replicated log. Treated as immutable once made. */
+export interface Entry {
+  /** Position in the log, from 1. A safe integer. */
+  readonly index: number;
+  /** Term of the leader that appended it. A safe integer. */
+  readonly term: number;
+  readonly type: EntryType;
+  /** Cluster clock in milliseconds, stamped by the leader; never less than the previous entry's. */
+  readonly stampMs: number;
+  readonly data: Uint8Array;
+}
+
+/** What must be durable before a vote or an acknowledgement leaves (Raft paper, figure 2). */
+export interface HardState {
+  readonly term: number;
+  /** Whom this node voted for in `term`, or null. */
+  readonly vote: NodeId | null;
+}
+
+/** The members of a group. `outgoing` is not empty only during a joint configuration (thesis section 4.3). */
+export interface Configuration {
+  readonly voters: readonly NodeId[];
+  readonly learners: readonly NodeId[];
+  readonly outgoing: readonly NodeId[];
+}
+
+/** Messages between cores. Every one carries the sender's term. */
+export type Message =
+  | VoteRequest
+  | VoteResponse
+  | AppendRequest
+  | AppendResponse
+  | Heartbeat
+  | HeartbeatResponse
+  | ReadIndexRequest
+  | ReadIndexResponse
+  | TimeoutNow;
+
+export interface VoteRequest {
+  readonly kind: 'voteRequest';
+  readonly term: number;
+  /** True for a pre-vote: `term` is the term that the candidate would enter (thesis section 9.6). */
+  readonly preVote: boolean;
+  /** True when the leader itself asked for this election: leader stickiness does not apply (thesis section 4.2.3). */
+  readonly transfer: boolean;
+  readonly lastIndex: number;
+  readonly lastTerm: number;
+}
+
+export interface VoteResponse {
+  readonly kind: 'voteResponse';
+  readonly term: number;
+  readonly preVote: boolean;
+  readonly granted: boolean;
+}
+
+export interface AppendRequest {
+  readonly kind: 'appendRequest';
+  readonly term: number;
+  readonly prevIndex: number;
+  readonly prevTerm: number;
+  readonly commitIndex: number;
+  /** The leader's newest read round: an answer confirms leadership for every read of this round or an earlier one. */
+  readonly round: number;
+  readonly entries: readonly Entry[];
+}
+
+export interface AppendResponse {
+  readonly kind: 'appendResponse';
+  readonly term: number;
+  readonly round: number;
+  readonly success: boolean;
+  /** On success: the highest index known to be durable and equal to the leader's log. On failure: the rejected `prevIndex`. */
+  readonly matchIndex: number;
+  /** On failure: where the leader should look next, and the term found there (thesis section 3.5, conflict hints). */
+  readonly hintIndex: number;
+  readonly hintTerm: number;
+}
+
+export interface Heartbeat {
+  readonly kind: 'heartbeat';
+  readonly term: number;
+  /** Never beyond what this follower is known to hold. */
+  readonly commitIndex: number;
+  readonly round: number;
+}
+
+export interface HeartbeatResponse {
+  readonly kind: 'heartbeatResponse';
+  readonly term: number;
+  readonly round: number;
+}
+
+/** A follower asks the leader for a read index (thesis section 6.4). */
+export interface ReadIndexRequest {
+  readonly kind: 'readIndexRequest';
+  readonly term: number;
+  /** Unique per attempt: a retry takes a new one, else a delayed answer could confirm the wrong round. */
+  readonly id: number;
+}
+
+export interface ReadIndexResponse {
+  readonly kind: 'readIndexResponse';
+  readonly term: number;
+  readonly id: number;
+  readonly index: number;
+}
+
+/** The leader tells a caught-up follower to stand for election at once (thesis section 3.10). */
+export interface TimeoutNow {
+  readonly kind: 'timeoutNow';
+  readonly term: number;
+}
+
+/** Everything that can happen to a core. The driver feeds these one at a time, in one order. */
+export type Input =
+  /** Monotonic time of this process. Never runs backwards; the only clock the core knows. */
+  | { readonly kind: 'tick'; readonly nowMs: number }
+  | { readonly kind: 'message'; readonly from: NodeId; readonly message: Message }
+  /** Append one entry. Only a leader takes it; else it is dropped and `rejected` counts it. */
+  | { readonly kind: 'propose'; readonly data: Uint8Array; readonly stampMs: number }
+  /** Ask for an index at which a read is linearizable. `id` is unique per attempt in this process. */
+  | { readonly kind: 'readIndex'; readonly id: number }
+  /** The write with this sequence number is durable. Reported in order. */
+  | { readonly kind: 'writeDone'; readonly seq: number }
+  /** Entries that `readLog` asked for, in order, or empty if they are gone. */
+  | {
+      readonly kind: 'logRead';
+      readonly peer: NodeId;
+      readonly prevIndex: number;
+      readonly prevTerm: number;
+      readonly entries: readonly Entry[];
+    }
+  /** The state machine has applied all entries up to `index`: the core may drop them from memory. */
+  | { readonly kind: 'applied'; readonly index: number }
+  /** The connection to `peer` closed: if it leads, do not wait for the election timeout. */
+  | { readonly kind: 'peerLost'; readonly peer: NodeId }
+  /** Nothing reaches `peer` for now: stop streaming to it and probe. */
+  | { readonly kind: 'peerUnreachable'; readonly peer: NodeId }
+  | { readonly kind: 'transferLeadership'; readonly to: NodeId | null }
+  /** The write in flight exceeds its bound: a leader hands over or steps down. */
+  | { readonly kind: 'storageStalled' };
+
+export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader' | 'learner';
+
+/** One durable write. Entries replace everything from `entries[0].index` on. */
+export interface Write {
+  /** Increasing by one per write. */
+  readonly seq: number;
+  /** Entries to store, contiguous; may be empty. Whatever the log holds from the first index on is replaced. */
+  readonly entries: readonly Entry[];
+  /** Present when term or vote changed: durable no later than the entries of the same write. */
+  readonly hardState: HardState | null;
+}
+
+export interface Send {
+  readonly to: NodeId;
+  readonly message: Message;
+}
+
+/** What a core wants done after a step, gathered until the driver takes it. */
+export interface Outputs {
+  /** May leave now, before any write (appends, heartbeats, vote requests). */
+  readonly send: Send[];
+  /** Hand this to the storage queue, or null. At most one write is handed out per `takeOutputs`. */
+  readonly write: Write | null;
+  /** Leave once the write with this or a later sequence number is durable (granted votes, append answers). */
+  readonly sendAfterWrite: readonly { readonly seq: number; readonly send: Send }[];
+  /** Newly committed entries in log order. Every one is handed out exactly once. */
+  readonly committed: readonly Entry[];
+  /** Reads whose index is known: serve once `index` is applied. */
+  readonly reads: readonly { readonly id: number; readonly index: number }[];
+  /** Reads that can not be answered (no leader, leader changed): ask again with a new id. */
+  readonly failedReads: readonly number[];
+  /** Older entries to fetch from the log store for a follower; answered by `logRead`. */
+  readonly readLog: readonly { readonly peer: NodeId; readonly fromIndex: number; readonly maxBytes: number }[];
+  /** Present when role, term or leader changed. */
+  readonly status: Status | null;
+}
+
+/** What a core knows of itself. */
+export interface Status {
+  readonly id: NodeId;
+  readonly role: Role;
+  readonly term: number;
+  /** The leader of `term` as far as this node knows. */
+  readonly leader: NodeId | null;
+  readonly commitIndex: number;
+  readonly lastIndex: number;
+  /** True on a leader once an entry of its own term is committed. */
+  readonly termCommitted: boolean;
+  readonly configuration: Configuration;
+  /** On a leader: replication state of every other member. */
+  readonly followers: readonly FollowerStatus[];
+}
+
+export interface FollowerStatus {
+  readonly id: NodeId;
+  readonly matchIndex: number;
+  readonly nextIndex: number;
+  readonly mode: 'probe' | 'replicate' | 'readingLog' | 'needsSnapshot';
+  /** Tick time at which this follower last answered, or null in this term. */
+  readonly lastHeardMs: number | null;
+}
+
+/** Options of a core. All times in milliseconds of the tick clock. */
+export interface CoreOptions {
+  readonly id: NodeId;
+  readonly group: number;
+  /** Seed of the election timeouts: the core draws nothing from outside. */
+  readonly seed: number;
+  /** Least election timeout; the drawn one lies in [this, 2 x this). */
+  readonly electionTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  /** Bounds on one append request and on what may be unanswered per follower. */
+  readonly maxAppendBytes: number;
+  readonly maxInflightAppends: number;
+  readonly maxInflightBytes: number;
+  /** Entries kept in memory for followers, in bytes of data, beyond what is not yet applied. */
+  readonly recentLogBytes: number;
+  /** Proposals are refused while more than this is appended but not committed. */
+  readonly maxUncommittedBytes: number;
+}
+
+/** What the log store found on disk: where a core starts from. */
+export interface InitialState {
+  readonly hardState: HardState;
+  /** Configuration in force at `snapshotIndex` (the bootstrap membership for a new log). */
+  readonly configuration: Configuration;
+  /** The log begins after this entry; 0 and 0 for a new log. */
+  readonly snapshotIndex: number;
+  readonly snapshotTerm: number;
+  /** Entries after the snapshot that are durable, all of them, oldest first. */
+  readonly entries: readonly Entry[];
+  /** The state machine already holds everything up to here. */
+  readonly appliedIndex: number;
+}
