@@ -1,1 +1,12 @@
-export {};
+export * from './state/index.ts';
+export { Broker, type BrokerEvents, type BrokerOptions } from './broker.ts';
+export { CLOSE_REASONS, type CloseReason } from './connection/closing.ts';
+export { Connection } from './connection/connection.ts';
+export {
+  BrokerCounters,
+  type BrokerEnvironment,
+  type BrokerLimits,
+  type BrokerLog,
+  type ClientSocket,
+} from './environment.ts';
+export { type CommandOwner, NOBODY, Proposer } from './proposer.ts';

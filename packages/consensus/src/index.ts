@@ -1,1 +1,6 @@
+export { InvariantError, invariant } from './assert.ts';
+export { hasQuorum, isMember, isVoter, majority, members, quorumValue, voteOutcome, voters } from './configuration.ts';
+export { decodeConfiguration, encodeConfiguration } from './configuration-codec.ts';
+export { RaftCore, type TakeOptions } from './core.ts';
+export { Random } from './random.ts';
 export * from './types.ts';

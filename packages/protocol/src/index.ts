@@ -1,1 +1,2 @@
-export {};
+export * from './mqtt/index.ts';
+export * from './peer/index.ts';

@@ -1,1 +1,10 @@
+export { type DataDirectory, type DataDirectoryOptions, openDataDirectory } from './directory/data-directory.ts';
+export { DIRECTORY_FORMAT } from './directory/identity.ts';
+export { STORAGE_ERROR_CODES, StorageError, type StorageErrorCode, type StorageErrorDetails } from './errors.ts';
+export { type LevelDatabase, type LevelTuning, openLevelDatabase } from './level/level-database.ts';
+export { LevelLogStore, type LevelLogStoreOptions } from './log/level-log-store.ts';
+export { type CrashOptions, MemoryDisk } from './memory/memory-disk.ts';
+export { MemoryLogStore } from './memory/memory-log-store.ts';
+export { MemoryStateStore } from './memory/memory-state-store.ts';
+export { LevelStateStore, type LevelStateStoreOptions } from './state/level-state-store.ts';
 export * from './types.ts';

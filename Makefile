@@ -1,0 +1,62 @@
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# Parameters: make cluster NODES=5, make test TESTS="unit/storage e2e/takeover", make bench ARGS="--help"
+NODES ?= 3
+TESTS ?=
+ARGS ?=
+
+BIN := node_modules/.bin
+INSTALLED := node_modules/.stamp
+BUILT := dist/.stamp
+MANIFESTS := package.json package-lock.json $(wildcard packages/*/package.json)
+SOURCES := $(shell find packages -name node_modules -prune -o -name dist -prune -o \
+	\( -name '*.ts' -o -name '*.json' \) -type f -print) tsconfig.json tsconfig.base.json
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: cluster
+cluster: $(BUILT) ## A cluster on loopback, MQTT on port 1883 and up; Ctrl-C stops it (NODES=3)
+	@exec node packages/cli/bin/quorate.js dev --nodes $(NODES)
+
+.PHONY: test
+test: $(BUILT) check ## Build, check and run every test (TESTS="part/of/path ..." runs some)
+	@exec node --conditions=source --import tsx test/support/run.ts $(TESTS)
+
+.PHONY: build
+build: $(BUILT) ## Install what is missing and compile what has changed
+
+.PHONY: check
+check: $(BUILT) ## Types, lint and format; changes nothing
+	@$(BIN)/tsc -b test
+	@$(BIN)/eslint --cache --cache-location node_modules/.cache/eslint/ --max-warnings 0 .
+	@$(BIN)/biome check --error-on-warnings .
+
+.PHONY: fix
+fix: $(INSTALLED) ## Format, and repair what lint can repair
+	@$(BIN)/biome check --write .
+	@$(BIN)/eslint --fix .
+
+.PHONY: bench
+bench: $(BUILT) ## Measure throughput and latency (ARGS="...")
+	@exec node packages/bench/dist/main.js $(ARGS)
+
+.PHONY: clean
+clean: ## Remove everything that make has made, the installed packages included
+	@rm -rf dist packages/*/dist node_modules packages/*/node_modules .quorate .tmp
+
+# The stamp is a copy of the lock file that was installed: a manifest that is merely newer installs nothing.
+$(INSTALLED): $(MANIFESTS)
+	@command -v node > /dev/null || { echo 'Quorate needs Node.js 20.15 or newer; node is not on the PATH' >&2; exit 1; }
+	@command -v npm > /dev/null || { echo 'Quorate needs npm, which comes with Node.js; npm is not on the PATH' >&2; exit 1; }
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 15) ? 0 : 1)' \
+		|| { echo "Quorate needs Node.js 20.15 or newer; this is $$(node --version)" >&2; exit 1; }
+	@if cmp -s package-lock.json $@; then touch $@; else \
+		echo 'npm ci' && npm ci --no-audit --no-fund && cp package-lock.json $@; fi
+
+$(BUILT): $(INSTALLED) $(SOURCES)
+	$(BIN)/tsc -b
+	@mkdir -p $(@D) && touch $@

@@ -1,0 +1,318 @@
+import type { MessageProperties, QoS } from '@quorate/protocol';
+import type { CloseReason } from './connection/closing.ts';
+import { Connection } from './connection/connection.ts';
+import { BrokerCounters, type BrokerEnvironment, type BrokerLimits, bump, type ClientSocket } from './environment.ts';
+import { Fencing } from './fencing.ts';
+import { type CommandOwner, NOBODY, Proposer } from './proposer.ts';
+import { QoS0 } from './qos0.ts';
+import {
+  type AppliedEntry,
+  type BatchHeader,
+  type CheckpointRecords,
+  type CommandResult,
+  type Message,
+  type NodeUp,
+  type OwnershipLoss,
+  type Session,
+  type State,
+  StateMachine,
+  type StateSink,
+  takeCheckpoint,
+} from './state/index.ts';
+import { SysTopics } from './sys.ts';
+
+export interface BrokerOptions {
+  readonly nodeId: string;
+  readonly version: string;
+  readonly environment: BrokerEnvironment;
+  readonly limits: BrokerLimits;
+  /** How long a takeover from a node that does not answer waits: that node's serving lease, and something for drift. */
+  readonly leaseWaitMs: number;
+  /** Without a lease for this long, clients are let go so that they find the majority. */
+  readonly gracePeriodMs: number;
+  readonly state?: State;
+}
+
+/** What the node does with the log's news about nodes and checkpoints. */
+export interface BrokerEvents {
+  /** Taken at the same place in the log on every node. */
+  onCheckpoint(records: CheckpointRecords, compactIndex: number): void;
+  onClusterNamed(clusterId: string): void;
+  /** The cluster gave this node's incarnation up: register under a new one. */
+  onGivenUp(): void;
+  onNodeChanged(nodeId: string, incarnation: number, up: boolean): void;
+}
+
+const SETTLE_INTERVAL_MS = 50;
+const TIME_CHECK_INTERVAL_MS = 500;
+
+/** One node's share of the broker: its connections, its proposals, and the replicated state that it applies. */
+export class Broker implements StateSink {
+  readonly nodeId: string;
+  readonly environment: BrokerEnvironment;
+  readonly limits: BrokerLimits;
+  readonly counters = new BrokerCounters();
+  readonly proposer: Proposer;
+  readonly machine: StateMachine;
+  readonly fencing: Fencing;
+  readonly sys: SysTopics;
+  /** For commands whose outcome nobody waits for. */
+  readonly unowned: CommandOwner = NOBODY;
+  /** Connections that own a session, by epoch. */
+  readonly connections = new Map<number, Connection>();
+  /** All connections, also those without a session yet. */
+  readonly #all = new Set<Connection>();
+  /** Connections with something to write at the end of this turn. */
+  readonly dirty: Connection[] = [];
+  readonly paused = new Set<Connection>();
+  /** Connections whose output waits for the lease. */
+  readonly withheld = new Set<Connection>();
+  /** Connections with acknowledgements to propose. */
+  readonly settling = new Set<Connection>();
+  /** This node is registered and in contact with a majority: it may answer and deliver. */
+  serving = false;
+  leader: string | null = null;
+  readonly #qos0: QoS0;
+  readonly #events: BrokerEvents;
+  readonly #gracePeriodMs: number;
+  readonly #startedAtMs: number;
+  #registered = false;
+  #leaseUntilMs = Number.NEGATIVE_INFINITY;
+  #unservedSinceMs: number;
+  #flushRequested = false;
+  #checkpointDue: number | null = null;
+  #givenUp = false;
+  #settledAtMs = 0;
+  #timesCheckedAtMs = 0;
+  #draining = false;
+
+  constructor(options: BrokerOptions, events: BrokerEvents) {
+    const { environment, nodeId } = options;
+    this.nodeId = nodeId;
+    this.environment = environment;
+    this.limits = options.limits;
+    this.#events = events;
+    this.#gracePeriodMs = options.gracePeriodMs;
+    this.proposer = new Proposer(nodeId, environment);
+    this.machine = new StateMachine(this, options.state);
+    this.fencing = new Fencing(nodeId, environment, options.leaseWaitMs);
+    this.sys = new SysTopics(this, options.version);
+    this.#qos0 = new QoS0(this);
+    this.#startedAtMs = environment.nowMs();
+    this.#unservedSinceMs = this.#startedAtMs;
+  }
+
+  get clusterNowMs(): number {
+    return this.machine.state.nowMs;
+  }
+
+  get uptimeMs(): number {
+    return this.environment.nowMs() - this.#startedAtMs;
+  }
+
+  get connectionCount(): number {
+    return this.#all.size;
+  }
+
+  get registered(): boolean {
+    return this.#registered;
+  }
+
+  /** Too much is proposed and not applied: clients are not read until it is less. */
+  get congested(): boolean {
+    return this.proposer.unappliedBytes > this.limits.maxUnappliedBytes;
+  }
+
+  /** Introduces this process to the cluster. Every connection of an earlier incarnation is void. */
+  register(incarnation: number, node: NodeUp): void {
+    this.#registered = false;
+    this.#refreshServing();
+    for (const connection of [...this.#all]) connection.fail('NO_QUORUM');
+    this.fencing.clear();
+    this.proposer.begin(incarnation, node);
+    this.requestFlush();
+  }
+
+  accept(socket: ClientSocket): Connection {
+    const connection = new Connection(this, socket);
+    this.#all.add(connection);
+    if (this.#draining) connection.fail('SERVER_SHUTTING_DOWN');
+    return connection;
+  }
+
+  /** Applies committed entries, oldest first; their effects leave with the next flush. */
+  apply(entry: AppliedEntry): void {
+    this.machine.apply(entry);
+    if (this.#checkpointDue !== null) {
+      const compactIndex = this.#checkpointDue;
+      this.#checkpointDue = null;
+      this.#events.onCheckpoint(takeCheckpoint(this.machine.state), compactIndex);
+    }
+    this.requestFlush();
+  }
+
+  /** The node was in contact with a majority at some moment, and has applied what was committed then. */
+  extendLease(untilMs: number): void {
+    if (untilMs > this.#leaseUntilMs) this.#leaseUntilMs = untilMs;
+    this.#refreshServing();
+  }
+
+  #refreshServing(): void {
+    const nowMs = this.environment.nowMs();
+    const serving = this.#registered && nowMs < this.#leaseUntilMs;
+    if (serving === this.serving) return;
+    this.serving = serving;
+    if (!serving) {
+      this.#unservedSinceMs = nowMs;
+      return;
+    }
+    for (const connection of this.withheld) connection.markDirty();
+    this.withheld.clear();
+    this.#resumePaused();
+  }
+
+  requestFlush(): void {
+    if (this.#flushRequested) return;
+    this.#flushRequested = true;
+    this.environment.requestFlush();
+  }
+
+  /** End of a turn of the event loop: one batch, one write per client. */
+  flush(): void {
+    this.#flushRequested = false;
+    if (this.#givenUp) {
+      this.#givenUp = false;
+      this.#events.onGivenUp();
+    }
+    this.#refreshServing();
+    if (this.paused.size > 0 && !this.congested) this.#resumePaused();
+    for (let at = 0; at < this.dirty.length; at++) {
+      const connection = this.dirty[at] as Connection;
+      connection.outgoing?.proposePubrecs();
+      connection.flush();
+    }
+    this.dirty.length = 0;
+    if (this.proposer.incarnation > 0) this.proposer.flush();
+    this.#qos0.flush();
+  }
+
+  #resumePaused(): void {
+    for (const connection of [...this.paused]) connection.process();
+  }
+
+  /** Called every few milliseconds. */
+  tick(nowMs: number): void {
+    this.#refreshServing();
+    this.proposer.tick(nowMs);
+    this.fencing.tick(nowMs);
+    if (nowMs - this.#settledAtMs >= SETTLE_INTERVAL_MS && this.settling.size > 0) {
+      this.#settledAtMs = nowMs;
+      for (const connection of [...this.settling]) connection.outgoing?.proposeSettled();
+    }
+    if (nowMs - this.#timesCheckedAtMs >= TIME_CHECK_INTERVAL_MS) {
+      this.#timesCheckedAtMs = nowMs;
+      for (const connection of this.#all) connection.checkTime(nowMs);
+      if (!this.serving && nowMs - this.#unservedSinceMs >= this.#gracePeriodMs) this.#letGo('NO_QUORUM');
+    }
+  }
+
+  #letGo(reason: CloseReason): void {
+    for (const connection of [...this.#all]) {
+      if (connection.phase !== 'new') connection.fail(reason);
+    }
+  }
+
+  /** No client is accepted any more, and those that are here are told to go. */
+  drain(): void {
+    this.#draining = true;
+    for (const connection of [...this.#all]) connection.fail('SERVER_SHUTTING_DOWN');
+    this.flush();
+  }
+
+  /** Nothing that this node proposed waits for its application. */
+  get settled(): boolean {
+    return this.proposer.unappliedBytes === 0;
+  }
+
+  forget(connection: Connection): void {
+    this.#all.delete(connection);
+    this.paused.delete(connection);
+    this.withheld.delete(connection);
+    this.settling.delete(connection);
+    if (this.connections.get(connection.epoch) === connection) this.connections.delete(connection.epoch);
+  }
+
+  publishQoS0(publisher: Session | null, topic: string, properties: MessageProperties | null, payload: Uint8Array): void {
+    this.#qos0.publish(publisher, topic, properties, payload);
+  }
+
+  /** QoS 0 messages from another node. */
+  receiveQoS0(messages: Uint8Array): void {
+    this.#qos0.receive(messages);
+  }
+
+  // What the state machine tells, in log order.
+
+  batchBegin(header: BatchHeader, accepted: boolean): void {
+    this.proposer.batchBegin(header, accepted);
+  }
+
+  commandResult(_header: BatchHeader, result: CommandResult): void {
+    this.proposer.commandResult(result);
+  }
+
+  batchEnd(): void {
+    this.proposer.batchEnd();
+  }
+
+  deliver(session: Session, message: Message, qos: QoS, retain: boolean, identifiers: readonly number[] | null): void {
+    if (session.owner !== this.nodeId) return;
+    this.connections.get(session.epoch)?.outgoing?.deliver(message, qos, retain, identifiers);
+  }
+
+  queued(session: Session): void {
+    if (session.owner === this.nodeId) this.connections.get(session.epoch)?.markDirty();
+  }
+
+  ownershipLost(
+    session: Session,
+    node: string,
+    epoch: number,
+    why: OwnershipLoss,
+    newEpoch: number,
+    newOwner: string | null,
+  ): void {
+    if (node !== this.nodeId) return;
+    const connection = this.connections.get(epoch);
+    if (why === 'takenOver') {
+      this.counters.takeoversTotal++;
+      this.environment.log.info(
+        { clientId: session.clientId, from: node, to: newOwner },
+        `client '${session.clientId}' taken over by a connection on ${newOwner === node ? 'this node' : newOwner}`,
+      );
+    }
+    connection?.ownershipLost(why === 'takenOver' ? 'SESSION_TAKEN_OVER' : 'NO_QUORUM');
+    if (newOwner !== null) this.fencing.lost(epoch, newEpoch, newOwner);
+  }
+
+  nodeChanged(nodeId: string, incarnation: number, up: boolean): void {
+    if (nodeId === this.nodeId && incarnation === this.proposer.incarnation) {
+      this.#registered = up;
+      if (!up) this.#givenUp = true;
+      this.#refreshServing();
+    }
+    this.#events.onNodeChanged(nodeId, incarnation, up);
+  }
+
+  checkpoint(compactIndex: number): void {
+    this.#checkpointDue = compactIndex;
+  }
+
+  clusterNamed(clusterId: string): void {
+    this.#events.onClusterNamed(clusterId);
+  }
+
+  dropped(session: Session, reason: 'queueFull' | 'expired'): void {
+    if (session.owner === this.nodeId || session.owner === null) bump(this.counters.dropped, `queue_${reason}`);
+  }
+}

@@ -1,0 +1,25 @@
+import { ReasonCode } from '@quorate/protocol';
+
+/**
+ * Why a server closes a connection that speaks the protocol correctly: stable code (log, metrics label), the 5.0 reason
+ * code of DISCONNECT or CONNACK, and a sentence. What a client does wrong on the wire is in PROTOCOL_ERRORS.
+ */
+export const CLOSE_REASONS = {
+  SESSION_TAKEN_OVER: [ReasonCode.sessionTakenOver, 'another connection uses this client id'],
+  KEEP_ALIVE_TIMEOUT: [ReasonCode.keepAliveTimeout, 'nothing was heard for one and a half times the keep alive'],
+  CONNECT_TIMEOUT: [ReasonCode.maximumConnectTime, 'no CONNECT arrived in time'],
+  SERVER_SHUTTING_DOWN: [ReasonCode.serverShuttingDown, 'this node is shutting down'],
+  NO_QUORUM: [ReasonCode.useAnotherServer, 'this node has lost the majority of the cluster; connect to another one'],
+  SERVER_UNAVAILABLE: [ReasonCode.serverUnavailable, 'this node is not in contact with a majority of the cluster'],
+  SERVER_BUSY: [ReasonCode.serverBusy, 'this node has as many connections as it is configured for'],
+  SLOW_CONSUMER: [ReasonCode.quotaExceeded, 'the client takes its messages too slowly'],
+  RECEIVE_MAXIMUM_EXCEEDED: [ReasonCode.receiveMaximumExceeded, 'more unacknowledged messages than Receive Maximum'],
+  TOPIC_ALIAS_INVALID: [ReasonCode.topicAliasInvalid, 'the topic alias is unknown or too large'],
+  TOPIC_NAME_INVALID: [ReasonCode.topicNameInvalid, 'the topic name is not accepted'],
+  CLIENT_ID_INVALID: [ReasonCode.clientIdentifierNotValid, 'an empty client id needs a clean session'],
+  BAD_AUTHENTICATION_METHOD: [ReasonCode.badAuthenticationMethod, 'no authentication method is configured'],
+  UNEXPECTED_AUTH: [ReasonCode.protocolError, 'AUTH without an authentication method in CONNECT'],
+  EXPIRY_INVALID: [ReasonCode.protocolError, 'a session without expiry can not be given one at DISCONNECT'],
+} as const satisfies Record<string, readonly [reasonCode: number, sentence: string]>;
+
+export type CloseReason = keyof typeof CLOSE_REASONS;

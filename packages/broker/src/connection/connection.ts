@@ -1,0 +1,341 @@
+import {
+  type ConnectPacket,
+  decodeConnect,
+  decodePacket,
+  decodePublish,
+  encodeConnack,
+  encodeDisconnect,
+  PacketFramer,
+  PINGRESP,
+  ProtocolError,
+  type ProtocolVersion,
+  readPacketId,
+  ReasonCode,
+  writeAck,
+} from '@quorate/protocol';
+import type { Broker } from '../broker.ts';
+import { bump, type ClientSocket } from '../environment.ts';
+import type { CommandOwner } from '../proposer.ts';
+import { type CommandResult, type Session, writeDisconnect } from '../state/index.ts';
+import { CLOSE_REASONS, type CloseReason } from './closing.ts';
+import { Incoming } from './incoming.ts';
+import { Outgoing } from './outgoing.ts';
+import { OutputBuffer } from './output.ts';
+import { acceptConnect, claimed } from './session-start.ts';
+import { handleSubscribe, handleUnsubscribe, subscriptionsApplied } from './subscribing.ts';
+
+/**
+ * - new: nothing but CONNECT may come.
+ * - claiming: the Connect command is on its way through the log.
+ * - fencing: the session is ours, but the node that had it may still serve it for the rest of its lease.
+ * - live: CONNACK is sent.
+ */
+export type Phase = 'new' | 'claiming' | 'fencing' | 'live' | 'closed';
+
+/** What a command of this connection was, for `commandApplied`. */
+export const Proposed = { connect: 1, publish1: 2, publish2: 3, pubrel: 4, subscribe: 5, unsubscribe: 6 } as const;
+
+/** Type nibbles of the packets that are taken apart without an object. */
+const CONNECT = 1;
+const PUBLISH = 3;
+const PUBACK = 4;
+const PINGREQ = 12;
+const SHORT_ACK_BYTES = 2;
+
+/** The protocol of one client on one network connection. Knows no socket, timer or Raft: bytes and results come in. */
+export class Connection implements CommandOwner {
+  readonly broker: Broker;
+  readonly socket: ClientSocket;
+  readonly output = new OutputBuffer();
+  readonly openedAtMs: number;
+  lastHeardMs: number;
+  phase: Phase = 'new';
+  version: ProtocolVersion = 4;
+  clientId = '';
+  keepAliveSec = 0;
+  epoch = 0;
+  session: Session | null = null;
+  outgoing: Outgoing | null = null;
+  incoming: Incoming | null = null;
+  /** The CONNECT that is being served, until CONNACK. */
+  connectPacket: ConnectPacket | null = null;
+  /** SUBSCRIBE and UNSUBSCRIBE packets on their way through the log, oldest first. */
+  readonly pendingSubscriptions: { packetId: number; reasonCodes: (number | null)[]; filters: readonly string[] }[] = [];
+  dirty = false;
+  paused = false;
+  readonly #framer: PacketFramer;
+
+  constructor(broker: Broker, socket: ClientSocket) {
+    this.broker = broker;
+    this.socket = socket;
+    this.#framer = new PacketFramer(broker.limits.maxPacketSizeBytes);
+    this.openedAtMs = broker.environment.nowMs();
+    this.lastHeardMs = this.openedAtMs;
+  }
+
+  /** Bytes from the client. */
+  receive(chunk: Buffer): void {
+    if (this.phase === 'closed') return;
+    this.lastHeardMs = this.broker.environment.nowMs();
+    this.#framer.push(chunk);
+    this.process();
+  }
+
+  /** Takes packets until the input ends or something has to be waited for; then the socket is not read further. */
+  process(): void {
+    try {
+      while (!this.#mustWait()) {
+        if (!this.#framer.next()) {
+          this.#setPaused(false);
+          return;
+        }
+        this.#packet();
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#protocolError(error);
+      return;
+    }
+    if (this.phase !== 'closed') this.#setPaused(true);
+  }
+
+  /** Reads are held back by: a CONNECT in progress, a full proposal queue, our Receive Maximum, a client that does not read. */
+  #mustWait(): boolean {
+    const { phase, broker, socket } = this;
+    if (phase === 'live') {
+      return (
+        broker.congested ||
+        !broker.serving ||
+        (this.incoming?.full ?? false) ||
+        socket.bufferedBytes + this.output.length > broker.limits.maxOutgoingBufferBytes
+      );
+    }
+    return phase !== 'new';
+  }
+
+  #setPaused(paused: boolean): void {
+    if (this.paused === paused) return;
+    this.paused = paused;
+    if (paused) {
+      this.socket.pause();
+      this.broker.paused.add(this);
+    } else {
+      this.broker.paused.delete(this);
+      this.socket.resume();
+    }
+  }
+
+  #packet(): void {
+    const { header, buffer, start, end } = this.#framer;
+    const type = header >> 4;
+    if (this.phase === 'new') {
+      if (type !== CONNECT) throw new ProtocolError('NOT_CONNECT', `packet type ${type}`);
+      acceptConnect(this, decodeConnect(header, buffer, start, end));
+      return;
+    }
+    switch (type) {
+      case PUBLISH:
+        return this.incoming?.publish(decodePublish(header, buffer, start, end, this.version));
+      case PUBACK:
+        if (end - start === SHORT_ACK_BYTES && header === PUBACK << 4) {
+          return this.outgoing?.puback(readPacketId(buffer, start));
+        }
+        break;
+      case PINGREQ:
+        decodePacket(header, buffer, start, end, this.version);
+        this.output.append(PINGRESP);
+        return this.markDirty();
+    }
+    this.#rarePacket(header, buffer, start, end);
+  }
+
+  #rarePacket(header: number, buffer: Buffer, start: number, end: number): void {
+    const packet = decodePacket(header, buffer, start, end, this.version);
+    switch (packet.type) {
+      case 'puback':
+        return this.outgoing?.puback(packet.packetId);
+      case 'pubrec':
+        return this.outgoing?.pubrec(packet.packetId, packet.reasonCode);
+      case 'pubcomp':
+        return this.outgoing?.pubcomp(packet.packetId);
+      case 'pubrel':
+        return this.incoming?.pubrel(packet.packetId);
+      case 'subscribe':
+        return handleSubscribe(this, packet);
+      case 'unsubscribe':
+        return handleUnsubscribe(this, packet);
+      case 'disconnect': {
+        const expiry = packet.sessionExpiryIntervalSec;
+        // [MQTT-3.14.2-2]
+        if (expiry !== null && expiry > 0 && this.session?.expiryIntervalSec === 0) return this.fail('EXPIRY_INVALID');
+        this.#leave(packet.reasonCode !== ReasonCode.normalDisconnection, expiry);
+        this.#close('client_disconnect');
+        this.socket.end();
+        return;
+      }
+      case 'auth':
+        return this.fail('UNEXPECTED_AUTH');
+      case 'connect':
+        throw new ProtocolError('REPEATED_CONNECT');
+      case 'publish':
+      case 'pingreq':
+        return;
+    }
+  }
+
+  commandApplied(kind: number, argument: number, result: CommandResult): void {
+    if (kind === Proposed.connect) return claimed(this, result);
+    // A command of a connection that lost its session gets no acknowledgement; `ownershipLost` closes it.
+    if (this.phase !== 'live' || result.kind === 'stale') return;
+    switch (kind) {
+      case Proposed.publish1:
+        return this.incoming?.published(argument, 1, result);
+      case Proposed.publish2:
+        return this.incoming?.published(argument, 2, result);
+      case Proposed.pubrel:
+        return this.incoming?.released(argument, result);
+      case Proposed.subscribe:
+      case Proposed.unsubscribe:
+        return subscriptionsApplied(this, kind, result);
+    }
+  }
+
+  /** Queues one acknowledgement packet. */
+  sendAck(type: 'puback' | 'pubrec' | 'pubrel' | 'pubcomp', packetId: number, reasonCode: number): void {
+    const at = this.output.reserve(5);
+    this.output.length = writeAck(this.output.buffer, at, type, packetId, reasonCode, this.version);
+    this.markDirty();
+  }
+
+  markDirty(): void {
+    if (this.dirty || this.phase === 'closed') return;
+    this.dirty = true;
+    this.broker.dirty.push(this);
+    this.broker.requestFlush();
+  }
+
+  /** End of a turn: PUBRECs into the batch, then everything that may leave, in one write. */
+  flush(): void {
+    this.dirty = false;
+    if (this.phase === 'closed') return;
+    // While the lease does not hold, somebody else may serve this session: nothing leaves.
+    if (this.phase === 'live' && !this.broker.serving) {
+      this.broker.withheld.add(this);
+      return;
+    }
+    if (this.phase === 'live') this.outgoing?.pump();
+    this.output.flush(this.socket);
+  }
+
+  /** The socket took what it had: go on with what waited for that. */
+  drained(): void {
+    if (this.phase !== 'live') return;
+    this.markDirty();
+    if (this.paused) this.process();
+  }
+
+  /** Once per tick of the broker. */
+  checkTime(nowMs: number): void {
+    if (this.phase === 'live') {
+      const silentMs = nowMs - this.lastHeardMs;
+      // [MQTT-3.1.2-22]. A client that we do not read at the moment can not be blamed for its silence.
+      if (this.keepAliveSec > 0 && !this.paused && silentMs > this.keepAliveSec * 1500) this.fail('KEEP_ALIVE_TIMEOUT');
+      return;
+    }
+    if (this.phase === 'new' && nowMs - this.openedAtMs > this.broker.limits.connectTimeoutMs) this.fail('CONNECT_TIMEOUT');
+  }
+
+  /** The client's side of the connection is gone. */
+  socketClosed(): void {
+    if (this.phase === 'closed') return;
+    this.#leave(true, null);
+    this.#close('connection_lost');
+  }
+
+  /** Another connection has the session: nothing more of it leaves here. */
+  ownershipLost(reason: CloseReason): void {
+    // The session is not ours any more: no Disconnect command.
+    const backlog = this.socket.bufferedBytes > 0;
+    this.output.clear();
+    const wasLive = this.phase === 'live';
+    this.#close(reason.toLowerCase());
+    if (backlog) {
+      this.socket.destroy();
+      return;
+    }
+    this.#sayGoodbye(reason, wasLive);
+  }
+
+  /** Closes for a reason of ours, telling a 5.0 client which. */
+  fail(reason: CloseReason, detail?: string): void {
+    if (this.phase === 'closed') return;
+    const wasLive = this.phase === 'live';
+    const { clientId, socket } = this;
+    const sentence = `${CLOSE_REASONS[reason][1]}${detail === undefined ? '' : `: ${detail}`}`;
+    this.broker.environment.log.info(
+      { clientId, remoteAddress: socket.remoteAddress, code: reason },
+      `closing client '${clientId}': ${sentence}`,
+    );
+    this.#leave(true, null);
+    this.#close(reason.toLowerCase());
+    if (this.broker.serving) this.output.flush(socket);
+    this.#sayGoodbye(reason, wasLive);
+  }
+
+  /** Refuses a CONNECT. */
+  refuse(reason: CloseReason): void {
+    bump(this.broker.counters.connectsRefused, reason.toLowerCase());
+    this.fail(reason);
+  }
+
+  #sayGoodbye(reason: CloseReason, wasLive: boolean): void {
+    const reasonCode = CLOSE_REASONS[reason][0];
+    if (wasLive) {
+      if (this.version === 5) this.socket.write(encodeDisconnect(reasonCode, CLOSE_REASONS[reason][1], null));
+    } else if (this.connectPacket !== null) {
+      // DISCONNECT's codes for a session that went elsewhere do not exist in CONNACK.
+      const known = reasonCode === ReasonCode.sessionTakenOver || reasonCode === ReasonCode.serverShuttingDown;
+      const connackCode = known ? ReasonCode.serverUnavailable : reasonCode;
+      this.socket.write(encodeConnack({ sessionPresent: false, reasonCode: connackCode }, this.version));
+    }
+    this.socket.end();
+  }
+
+  #protocolError(error: ProtocolError): void {
+    const { broker, clientId, socket, phase } = this;
+    bump(broker.counters.protocolErrors, error.code);
+    broker.environment.log.warn(
+      { clientId, remoteAddress: socket.remoteAddress, code: error.code, reasonCode: error.reasonCode },
+      `closing client '${clientId}' at ${socket.remoteAddress}: ${error.message}`,
+    );
+    this.#leave(true, null);
+    this.#close('protocol_error');
+    if (phase === 'new') {
+      const { protocolVersion } = error;
+      if (protocolVersion !== null) {
+        socket.write(encodeConnack({ sessionPresent: false, reasonCode: error.reasonCode }, protocolVersion));
+      }
+    } else {
+      if (phase === 'live' && broker.serving) this.output.flush(socket);
+      if (phase === 'live' && this.version === 5) socket.write(encodeDisconnect(error.reasonCode, error.message, null));
+    }
+    socket.end();
+  }
+
+  /** Gives the session back through the log. */
+  #leave(publishWill: boolean, sessionExpiryIntervalSec: number | null): void {
+    // While fencing, the session is given back when the fence is down: earlier, the next owner would not wait for it.
+    if (this.epoch === 0 || this.phase === 'fencing') return;
+    this.outgoing?.proposePubrecs();
+    this.outgoing?.proposeSettled();
+    const { proposer } = this.broker;
+    writeDisconnect(proposer.open(), { epoch: this.epoch, publishWill, sessionExpiryIntervalSec });
+    proposer.added(this.broker.unowned, 0, 0);
+  }
+
+  #close(why: string): void {
+    if (this.phase === 'live') bump(this.broker.counters.disconnects, why);
+    this.phase = 'closed';
+    this.broker.forget(this);
+  }
+}

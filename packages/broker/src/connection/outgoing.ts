@@ -1,0 +1,296 @@
+import {
+  encodePublishQoS0,
+  type PublishExtras,
+  publishSizeBytes,
+  type QoS,
+  type ProtocolVersion,
+  writeAck,
+  writePublish,
+} from '@quorate/protocol';
+import { bump } from '../environment.ts';
+import type { CommandOwner } from '../proposer.ts';
+import {
+  type CommandResult,
+  ItemState,
+  type Message,
+  MessageQueue,
+  PACKET_ID_SPAN,
+  packetIdOf,
+  type QueueItem,
+  type Session,
+  sequenceOf,
+  writeSettle,
+} from '../state/index.ts';
+import type { Connection } from './connection.ts';
+
+/** Where one in-flight message stands (MQTT 5.0 section 4.3). */
+const Flight = { awaitPuback: 1, awaitPubrec: 2, committingPubrec: 3, awaitPubcomp: 4 } as const;
+type Flight = (typeof Flight)[keyof typeof Flight];
+
+/** Gathered before one write; more is written when this has left. */
+const WRITE_BYTES = 256 * 1024;
+/** Acknowledgements gathered before they are proposed without waiting for the next tick. */
+const SETTLE_MESSAGES = 512;
+
+const REMOVED = 0;
+
+/**
+ * Messages on their way to one client. The queue is the session's replicated one, of which this is only a reader that
+ * remembers what it sent; or, for a session that ends with its connection, a queue of its own.
+ */
+export class Outgoing {
+  readonly #connection: Connection;
+  readonly #queue: MessageQueue;
+  /** The queue is part of the replicated state: what leaves it must be proposed. */
+  readonly #replicated: boolean;
+  readonly #window: number;
+  readonly #maximumPacketSizeBytes: number;
+  readonly #version: ProtocolVersion;
+  /** Below it an earlier owner may have sent already. */
+  readonly #resendBefore: number;
+  #next: number;
+  readonly #flights = new Map<number, Flight>();
+  /** Acknowledged and not yet proposed. */
+  #settled: number[] = [];
+  #pubrecs: number[] = [];
+
+  constructor(connection: Connection, session: Session, window: number, maximumPacketSizeBytes: number) {
+    this.#connection = connection;
+    this.#replicated = session.queue !== null;
+    this.#queue = session.queue ?? new MessageQueue();
+    this.#window = window;
+    this.#maximumPacketSizeBytes = maximumPacketSizeBytes;
+    this.#version = connection.version;
+    this.#resendBefore = session.maybeSentBefore;
+    this.#next = this.#queue.headSequence;
+  }
+
+  /** Messages sent and not acknowledged. */
+  get inflight(): number {
+    return this.#flights.size;
+  }
+
+  /** Takes a message that does not go through the replicated queue. */
+  deliver(message: Message, qos: QoS, retain: boolean, identifiers: readonly number[] | null): void {
+    const { broker } = this.#connection;
+    if (qos === 0) {
+      this.#sendQoS0(message, retain, identifiers);
+      return;
+    }
+    if (this.#queue.count >= broker.limits.maxQueuedMessages) {
+      // Nothing that was acknowledged to its publisher is dropped behind a live client's back.
+      this.#connection.fail('SLOW_CONSUMER', `${this.#queue.count} messages wait for this client`);
+      return;
+    }
+    this.#queue.push({ message, qos, retain, subscriptionIdentifiers: identifiers, state: ItemState.queued });
+    this.#connection.markDirty();
+  }
+
+  #sendQoS0(message: Message, retain: boolean, identifiers: readonly number[] | null): void {
+    const { output, broker, socket } = this.#connection;
+    if (socket.bufferedBytes + output.length > broker.limits.maxOutgoingBufferBytes) {
+      bump(broker.counters.dropped, 'slow_consumer_qos0');
+      return;
+    }
+    const extras = this.#extras(message, identifiers);
+    if (extras === null && !retain && this.#maximumPacketSizeBytes === Number.POSITIVE_INFINITY) {
+      // The same bytes serve every subscriber of this version.
+      message.encoded ??= new Map();
+      const key = this.#version === 5 ? 5 : 4;
+      let bytes = message.encoded.get(key);
+      if (bytes === undefined) {
+        bytes = encodePublishQoS0(message, false, this.#version, null);
+        message.encoded.set(key, bytes);
+      }
+      output.append(bytes);
+    } else {
+      const sizeBytes = publishSizeBytes(message, 0, this.#version, extras);
+      if (sizeBytes > this.#maximumPacketSizeBytes) {
+        bump(broker.counters.dropped, 'packet_too_large_for_client');
+        return;
+      }
+      const at = output.reserve(sizeBytes);
+      writePublish(output.buffer, at, message, 0, retain, false, 0, this.#version, extras);
+    }
+    broker.counters.sent[0]++;
+    this.#connection.markDirty();
+  }
+
+  #extras(message: Message, identifiers: readonly number[] | null): PublishExtras | null {
+    if (this.#version !== 5) return null;
+    const expires = message.expiresAtMs !== Number.POSITIVE_INFINITY;
+    if (!expires && identifiers === null) return null;
+    // [MQTT-3.3.2-6]: what the message waited here is taken off.
+    const leftMs = message.expiresAtMs - this.#connection.broker.clusterNowMs;
+    return {
+      subscriptionIdentifiers: identifiers ?? [],
+      topicAlias: null,
+      messageExpiryIntervalSec: expires ? Math.max(1, Math.ceil(leftMs / 1000)) : null,
+    };
+  }
+
+  /** Sends what the window, the socket and the packet ids allow. */
+  pump(): void {
+    const { output, broker, socket } = this.#connection;
+    const queue = this.#queue;
+    const bufferLimit = broker.limits.maxOutgoingBufferBytes;
+    // Entries settled behind our back (nothing does so today) must not hold the window's start.
+    if (this.#next < queue.headSequence) this.#next = queue.headSequence;
+    while (this.#next < queue.nextSequence && this.#flights.size < this.#window) {
+      if (this.#next - queue.headSequence >= PACKET_ID_SPAN || output.length >= WRITE_BYTES) break;
+      if (socket.bufferedBytes + output.length >= bufferLimit) break;
+      const sequence = this.#next++;
+      const item = queue.get(sequence);
+      if (item !== null) this.#send(sequence, item);
+    }
+  }
+
+  #send(sequence: number, item: QueueItem): void {
+    const { output, broker } = this.#connection;
+    if (item.state === ItemState.received) {
+      const at = output.reserve(4);
+      writeAck(output.buffer, at, 'pubrel', packetIdOf(sequence), 0, this.#version);
+      this.#flights.set(sequence, Flight.awaitPubcomp);
+      return;
+    }
+    const { message, qos, retain } = item;
+    const dup = sequence < this.#resendBefore;
+    if (message.expiresAtMs <= broker.clusterNowMs && !dup) return this.#skip(sequence, 'expired');
+    const extras = this.#extras(message, item.subscriptionIdentifiers);
+    const sizeBytes = publishSizeBytes(message, qos, this.#version, extras);
+    // [MQTT-3.1.2-25]: as if it had been sent and acknowledged.
+    if (sizeBytes > this.#maximumPacketSizeBytes) return this.#skip(sequence, 'packet_too_large_for_client');
+    const at = output.reserve(sizeBytes);
+    writePublish(output.buffer, at, message, qos, retain, dup, packetIdOf(sequence), this.#version, extras);
+    this.#flights.set(sequence, qos === 1 ? Flight.awaitPuback : Flight.awaitPubrec);
+    broker.counters.sent[qos]++;
+  }
+
+  #skip(sequence: number, reason: string): void {
+    bump(this.#connection.broker.counters.dropped, reason);
+    this.#settle(sequence);
+  }
+
+  get hasMore(): boolean {
+    return this.#next < this.#queue.nextSequence && this.#flights.size < this.#window;
+  }
+
+  #settle(sequence: number): void {
+    if (!this.#replicated) {
+      this.#queue.settle(sequence);
+      return;
+    }
+    this.#settled.push(sequence);
+    if (this.#settled.length === 1) this.#connection.broker.settling.add(this.#connection);
+    if (this.#settled.length >= SETTLE_MESSAGES) this.proposeSettled();
+  }
+
+  #flightOf(packetId: number): number {
+    return sequenceOf(packetId, this.#queue.headSequence);
+  }
+
+  /** An acknowledgement of something that is not in flight is ignored: it may be late from before a reconnect. */
+  puback(packetId: number): void {
+    const sequence = this.#flightOf(packetId);
+    if (this.#flights.get(sequence) !== Flight.awaitPuback) return;
+    this.#flights.delete(sequence);
+    this.#settle(sequence);
+    this.#connection.markDirty();
+  }
+
+  /** PUBREL leaves only when it is committed that the client has the message: else a new owner could send it twice. */
+  pubrec(packetId: number, reasonCode: number): void {
+    const sequence = this.#flightOf(packetId);
+    const flight = this.#flights.get(sequence);
+    if (flight === Flight.awaitPubcomp) {
+      this.#sendPubrel(sequence);
+      return;
+    }
+    if (flight !== Flight.awaitPubrec) {
+      // [MQTT-4.3.3]: a PUBREL answers it, so that a client with older state gets rid of it.
+      if (flight === undefined && reasonCode < 0x80) this.#connection.sendAck('pubrel', packetId, 0x92);
+      return;
+    }
+    if (reasonCode >= 0x80) {
+      this.#flights.delete(sequence);
+      this.#settle(sequence);
+    } else if (this.#replicated) {
+      this.#flights.set(sequence, Flight.committingPubrec);
+      this.#pubrecs.push(sequence);
+    } else {
+      const item = this.#queue.get(sequence);
+      if (item !== null) item.state = ItemState.received;
+      this.#sendPubrel(sequence);
+    }
+    this.#connection.markDirty();
+  }
+
+  #sendPubrel(sequence: number): void {
+    this.#flights.set(sequence, Flight.awaitPubcomp);
+    this.#connection.sendAck('pubrel', packetIdOf(sequence), 0);
+  }
+
+  pubcomp(packetId: number): void {
+    const sequence = this.#flightOf(packetId);
+    if (this.#flights.get(sequence) !== Flight.awaitPubcomp) return;
+    this.#flights.delete(sequence);
+    this.#settle(sequence);
+    this.#connection.markDirty();
+  }
+
+  /** Proposes the PUBRECs of this turn, in one command. */
+  proposePubrecs(): void {
+    if (this.#pubrecs.length === 0) return;
+    const sequences = this.#pubrecs;
+    this.#pubrecs = [];
+    const { broker, epoch } = this.#connection;
+    writeSettle(broker.proposer.open(), { epoch, received: true, ranges: rangesOf(sequences) });
+    broker.proposer.added(new PubrecBatch(this, sequences), REMOVED, 0);
+  }
+
+  pubrecsCommitted(sequences: readonly number[]): void {
+    if (this.#connection.phase !== 'live') return;
+    for (const sequence of sequences) {
+      if (this.#flights.get(sequence) === Flight.committingPubrec) this.#sendPubrel(sequence);
+    }
+  }
+
+  /** Proposes what the client is done with. Late is harmless: at worst a new owner sends a QoS 1 message again, with DUP. */
+  proposeSettled(): void {
+    if (this.#settled.length === 0) return;
+    const { broker, epoch } = this.#connection;
+    const ranges = rangesOf(this.#settled);
+    this.#settled = [];
+    broker.settling.delete(this.#connection);
+    writeSettle(broker.proposer.open(), { epoch, received: false, ranges });
+    broker.proposer.added(broker.unowned, REMOVED, 0);
+  }
+}
+
+class PubrecBatch implements CommandOwner {
+  readonly #outgoing: Outgoing;
+  readonly #sequences: readonly number[];
+
+  constructor(outgoing: Outgoing, sequences: readonly number[]) {
+    this.#outgoing = outgoing;
+    this.#sequences = sequences;
+  }
+
+  commandApplied(_kind: number, _argument: number, result: CommandResult): void {
+    if (result.kind === 'ok') this.#outgoing.pubrecsCommitted(this.#sequences);
+  }
+}
+
+/** Pairs of first and count. Acknowledgements come in order, so one pair usually says it all. */
+export function rangesOf(sequences: readonly number[]): number[] {
+  const ranges: number[] = [];
+  for (const sequence of sequences) {
+    const last = ranges.length - 2;
+    if (last >= 0 && (ranges[last] as number) + (ranges[last + 1] as number) === sequence) {
+      ranges[last + 1] = (ranges[last + 1] as number) + 1;
+    } else {
+      ranges.push(sequence, 1);
+    }
+  }
+  return ranges;
+}

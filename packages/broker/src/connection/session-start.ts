@@ -1,0 +1,102 @@
+import { type ConnectPacket, encodeConnack, ReasonCode } from '@quorate/protocol';
+import { type CommandResult, NEVER_EXPIRES, type Session, writeConnect, writeDisconnect } from '../state/index.ts';
+import type { Connection } from './connection.ts';
+import { Proposed } from './connection.ts';
+import { Incoming } from './incoming.ts';
+import { Outgoing } from './outgoing.ts';
+
+/** Aliases that a client may use towards us (MQTT 5.0 section 3.2.2.3.8). */
+export const TOPIC_ALIAS_MAXIMUM = 32;
+
+/** CONNECT: checks what one node can check, then claims the session in the log. */
+export function acceptConnect(connection: Connection, packet: ConnectPacket): void {
+  const { broker } = connection;
+  connection.connectPacket = packet;
+  connection.version = packet.protocolVersion;
+  connection.clientId = packet.clientId;
+  if (!broker.serving) return connection.refuse('SERVER_UNAVAILABLE');
+  if (broker.connectionCount > broker.limits.maxConnections) return connection.refuse('SERVER_BUSY');
+  if (packet.authenticationMethod !== null) return connection.refuse('BAD_AUTHENTICATION_METHOD');
+  if (packet.clientId === '') {
+    // [MQTT-3.1.3-8] of 3.1.1; 3.1 knows no empty client id at all.
+    if (packet.protocolVersion === 3 || (packet.protocolVersion === 4 && !packet.cleanStart)) {
+      return connection.refuse('CLIENT_ID_INVALID');
+    }
+    connection.clientId = broker.environment.assignClientId();
+  }
+  const sessionExpiryIntervalSec =
+    packet.protocolVersion === 5 ? packet.sessionExpiryIntervalSec : packet.cleanStart ? 0 : NEVER_EXPIRES;
+  connection.phase = 'claiming';
+  writeConnect(broker.proposer.open(), {
+    clientId: connection.clientId,
+    cleanStart: packet.cleanStart,
+    protocolVersion: packet.protocolVersion,
+    sessionExpiryIntervalSec,
+    receiveMaximum: Math.min(packet.receiveMaximum, broker.limits.maxInflightMessages),
+    will: packet.will,
+  });
+  broker.proposer.added(connection, Proposed.connect, 0);
+}
+
+/** The Connect command is applied: the session is this connection's, unless the client has gone meanwhile. */
+export function claimed(connection: Connection, result: CommandResult): void {
+  if (result.kind !== 'connected') return;
+  const { broker } = connection;
+  const { session, previousOwner, sessionPresent } = result;
+  const { epoch } = session;
+  connection.session = session;
+  connection.epoch = epoch;
+  if (connection.phase !== 'closed') {
+    connection.phase = 'fencing';
+    broker.connections.set(epoch, connection);
+  }
+  broker.fencing.claim(epoch, previousOwner, () => {
+    if (connection.phase === 'closed') giveBack(connection, epoch);
+    else goLive(connection, session, sessionPresent);
+  });
+}
+
+/** The client went before CONNACK: its will does not count, it was never accepted. */
+function giveBack(connection: Connection, epoch: number): void {
+  const { broker } = connection;
+  writeDisconnect(broker.proposer.open(), { epoch, publishWill: false, sessionExpiryIntervalSec: null });
+  broker.proposer.added(broker.unowned, 0, 0);
+}
+
+function goLive(connection: Connection, session: Session, sessionPresent: boolean): void {
+  const { broker, connectPacket: packet } = connection;
+  if (packet === null) return;
+  const { limits } = broker;
+  const window = Math.min(packet.receiveMaximum, limits.maxInflightMessages);
+  connection.outgoing = new Outgoing(connection, session, window, packet.maximumPacketSizeBytes);
+  connection.incoming = new Incoming(connection, session.queue !== null);
+  const keepAliveSec =
+    packet.keepAliveSec === 0 || packet.keepAliveSec > limits.maxKeepAliveSec ? limits.maxKeepAliveSec : packet.keepAliveSec;
+  // Only 5.0 can be told another keep alive; an older client that asked for none keeps it [MQTT-3.1.2-21].
+  connection.keepAliveSec = packet.protocolVersion === 5 || packet.keepAliveSec > 0 ? keepAliveSec : 0;
+  if (packet.protocolVersion === 5 && packet.keepAliveSec === 0 && limits.maxKeepAliveSec >= 0xffff) connection.keepAliveSec = 0;
+  connection.output.append(
+    encodeConnack(
+      {
+        sessionPresent,
+        reasonCode: ReasonCode.success,
+        receiveMaximum: limits.receiveMaximum,
+        maximumPacketSizeBytes: limits.maxPacketSizeBytes,
+        topicAliasMaximum: TOPIC_ALIAS_MAXIMUM,
+        sharedSubscriptionAvailable: false,
+        ...(packet.clientId === '' && { assignedClientId: connection.clientId }),
+        ...(connection.keepAliveSec !== packet.keepAliveSec && { serverKeepAliveSec: connection.keepAliveSec }),
+      },
+      connection.version,
+    ),
+  );
+  connection.connectPacket = null;
+  connection.phase = 'live';
+  broker.counters.connectionsTotal++;
+  broker.environment.log.debug(
+    { clientId: connection.clientId, remoteAddress: connection.socket.remoteAddress, sessionPresent, epoch: connection.epoch },
+    `client '${connection.clientId}' connected`,
+  );
+  connection.markDirty();
+  connection.process();
+}

@@ -1,0 +1,73 @@
+import { encodeSuback, encodeUnsuback, parseSharedFilter, ReasonCode, type SubscribePacket, type UnsubscribePacket } from '@quorate/protocol';
+import { type CommandResult, writeSubscribe, writeUnsubscribe } from '../state/index.ts';
+import type { Connection } from './connection.ts';
+import { Proposed } from './connection.ts';
+import { tooDeep } from './incoming.ts';
+
+/** SUBSCRIBE and UNSUBSCRIBE in flight per client; more are not needed by anybody and would only cost memory. */
+const MAX_PENDING = 1024;
+
+export function handleSubscribe(connection: Connection, packet: SubscribePacket): void {
+  const { broker, session } = connection;
+  if (session === null) return;
+  if (connection.pendingSubscriptions.length >= MAX_PENDING) {
+    return connection.fail('RECEIVE_MAXIMUM_EXCEEDED', `${MAX_PENDING} SUBSCRIBE packets in flight`);
+  }
+  let room = broker.limits.maxSubscriptionsPerClient - session.subscriptions.size;
+  for (const pending of connection.pendingSubscriptions) room -= pending.filters.length;
+  const accepted = [];
+  const reasonCodes: (number | null)[] = [];
+  for (const request of packet.subscriptions) {
+    const refusal = refusalOf(connection, request.filter, room);
+    reasonCodes.push(refusal);
+    if (refusal !== null) continue;
+    accepted.push(request);
+    if (!session.subscriptions.has(request.filter)) room--;
+  }
+  const { packetId, subscriptionIdentifier } = packet;
+  connection.pendingSubscriptions.push({ packetId, reasonCodes, filters: accepted.map((request) => request.filter) });
+  // Without an accepted filter too it goes through the log: answers keep the order of the requests.
+  const { epoch } = connection;
+  writeSubscribe(broker.proposer.open(), { epoch, subscriptionIdentifier, subscriptions: accepted });
+  broker.proposer.added(connection, Proposed.subscribe, packetId);
+}
+
+/** The reason code that refuses a filter, or null. */
+function refusalOf(connection: Connection, filter: string, room: number): number | null {
+  const { limits } = connection.broker;
+  if (filter.startsWith('$share/')) {
+    return parseSharedFilter(filter) === null ? ReasonCode.topicFilterInvalid : ReasonCode.sharedSubscriptionsNotSupported;
+  }
+  if (tooDeep(filter, limits.maxTopicLevels)) return ReasonCode.topicFilterInvalid;
+  if (room <= 0 && !connection.session?.subscriptions.has(filter)) return ReasonCode.quotaExceeded;
+  return null;
+}
+
+export function handleUnsubscribe(connection: Connection, packet: UnsubscribePacket): void {
+  const { broker, epoch } = connection;
+  if (connection.pendingSubscriptions.length >= MAX_PENDING) {
+    return connection.fail('RECEIVE_MAXIMUM_EXCEEDED', `${MAX_PENDING} UNSUBSCRIBE packets in flight`);
+  }
+  const { packetId, filters } = packet;
+  connection.pendingSubscriptions.push({ packetId, reasonCodes: filters.map(() => null), filters: [] });
+  writeUnsubscribe(broker.proposer.open(), { epoch, filters });
+  broker.proposer.added(connection, Proposed.unsubscribe, packetId);
+}
+
+/** The command is applied: SUBACK or UNSUBACK, with the node's refusals at their places. */
+export function subscriptionsApplied(connection: Connection, kind: number, result: CommandResult): void {
+  const pending = connection.pendingSubscriptions.shift();
+  if (pending === undefined || result.kind !== 'reasonCodes') return;
+  let next = 0;
+  const reasonCodes = pending.reasonCodes.map(
+    (refusal) => refusal ?? result.reasonCodes[next++] ?? ReasonCode.unspecifiedError,
+  );
+  const { version } = connection;
+  if (kind === Proposed.subscribe) {
+    connection.output.append(encodeSuback(pending.packetId, reasonCodes, version));
+    connection.broker.sys.subscribed(connection, pending.filters);
+  } else {
+    connection.output.append(encodeUnsuback(pending.packetId, reasonCodes, version));
+  }
+  connection.markDirty();
+}

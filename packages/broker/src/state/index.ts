@@ -1,0 +1,15 @@
+export { beginBatch, type BatchHeader, forEachBatch, readBatchHeader } from './batch.ts';
+export { ByteReader, ByteWriter } from './bytes.ts';
+export { type CheckpointRecords, takeCheckpoint } from './checkpoint.ts';
+export * from './commands.ts';
+export { InvariantError, invariant } from './invariant.ts';
+export { StateLimits } from './limits.ts';
+export { type AppliedEntry, StateMachine } from './machine.ts';
+export { Message } from './message.ts';
+export { ItemState, MessageQueue, PACKET_ID_SPAN, packetIdOf, type QueueItem, sequenceOf } from './queue.ts';
+export { StateLoader } from './restore.ts';
+export { NEVER_EXPIRES, Session, type Subscription } from './session.ts';
+export type { CommandResult, OwnershipLoss, StateSink } from './sink.ts';
+export { type NodeRecord, State } from './state.ts';
+export { SubscriptionTable, type Target } from './subscription-table.ts';
+export { FilterTree, NameTree } from './topic-tree.ts';

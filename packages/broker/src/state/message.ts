@@ -1,0 +1,50 @@
+import type { MessageProperties, OutgoingMessage, QoS } from '@quorate/protocol';
+
+/**
+ * An application message in the replicated state. One object serves every queue and every subscriber.
+ * `id` follows the log order, so it is the same on every node.
+ */
+export class Message implements OutgoingMessage {
+  readonly id: number;
+  readonly topic: string;
+  readonly qos: QoS;
+  readonly retain: boolean;
+  readonly properties: MessageProperties | null;
+  /** Cluster time in ms after which the message is not delivered any more; Infinity without a Message Expiry Interval. */
+  readonly expiresAtMs: number;
+  /** A view of the batch it came in until a checkpoint detaches it. */
+  payload: Uint8Array;
+  /** How many queues hold it. */
+  references = 0;
+  /** True once a checkpoint has handed it to the state store. */
+  stored = false;
+  /** Scratch of the node that delivers: the QoS 0 packet by protocol version, encoded once. Not replicated state. */
+  encoded: Map<number, Uint8Array> | null = null;
+
+  constructor(
+    id: number,
+    topic: string,
+    qos: QoS,
+    retain: boolean,
+    properties: MessageProperties | null,
+    expiresAtMs: number,
+    payload: Uint8Array,
+  ) {
+    this.id = id;
+    this.topic = topic;
+    this.qos = qos;
+    this.retain = retain;
+    this.properties = properties;
+    this.expiresAtMs = expiresAtMs;
+    this.payload = payload;
+  }
+
+  /** Lets go of the batch that the payload is a view of. */
+  detach(): void {
+    if (this.payload.byteLength < this.payload.buffer.byteLength) this.payload = Uint8Array.prototype.slice.call(this.payload);
+  }
+
+  get sizeBytes(): number {
+    return this.topic.length + this.payload.length;
+  }
+}

@@ -1,0 +1,285 @@
+import type { QoS } from '@quorate/protocol';
+import { type ByteReader, ByteWriter } from './bytes.ts';
+import { readSubscription, writeSubscription } from './commands.ts';
+import { Message } from './message.ts';
+import { readProperties, readWill, writeProperties, writeWill } from './properties.ts';
+import type { QueueItem } from './queue.ts';
+import { Session } from './session.ts';
+import type { NodeRecord, State } from './state.ts';
+
+/**
+ * The records of the state store. A key is one byte of kind, then what names the record; kinds are ordered so that a
+ * load in key order meets messages before the queues that hold them and sessions before their queues.
+ * Formats stand on disk: a record begins with its format where it may have to change.
+ */
+export const RecordKind = {
+  meta: 1,
+  node: 2,
+  message: 3,
+  session: 4,
+  cursor: 5,
+  queueItem: 6,
+  retained: 7,
+} as const;
+
+const FORMAT = 1;
+const NO_TIME = -1;
+const NO_IDENTIFIER = 0xffffffff;
+
+export type StateRecord = readonly [key: Uint8Array, value: Uint8Array];
+
+const writer = new ByteWriter(4096);
+
+function taken(write: () => void): Buffer {
+  write();
+  return writer.take();
+}
+
+export function metaKey(): Uint8Array {
+  return Uint8Array.of(RecordKind.meta);
+}
+
+export function nameKey(kind: number, name: string): Uint8Array {
+  const bytes = Buffer.from(name, 'utf8');
+  const key = Buffer.allocUnsafe(1 + bytes.length);
+  key[0] = kind;
+  bytes.copy(key, 1);
+  return key;
+}
+
+/** Doubles of non-negative integers sort bytewise in numeric order, so big-endian keys do too. */
+export function numberKey(kind: number, number: number): Uint8Array {
+  const key = Buffer.allocUnsafe(9);
+  key[0] = kind;
+  key.writeDoubleBE(number, 1);
+  return key;
+}
+
+export function itemKey(sessionNumber: number, sequence: number): Uint8Array {
+  const key = Buffer.allocUnsafe(17);
+  key[0] = RecordKind.queueItem;
+  key.writeDoubleBE(sessionNumber, 1);
+  key.writeDoubleBE(sequence, 9);
+  return key;
+}
+
+function writeTime(timeMs: number): void {
+  writer.integer(timeMs === Number.POSITIVE_INFINITY ? NO_TIME : timeMs);
+}
+
+function readTime(reader: ByteReader): number {
+  const timeMs = reader.integer();
+  return timeMs === NO_TIME ? Number.POSITIVE_INFINITY : timeMs;
+}
+
+export function metaRecord(state: State): StateRecord {
+  const value = taken(() => {
+    writer.u8(FORMAT);
+    writer.integer(state.nowMs);
+    writer.integer(state.nextEpoch);
+    writer.integer(state.nextSessionNumber);
+    writer.integer(state.nextMessageId);
+    writer.string(state.clusterId ?? '');
+  });
+  return [metaKey(), value];
+}
+
+export function readMeta(state: State, reader: ByteReader): void {
+  reader.u8();
+  state.nowMs = reader.integer();
+  state.nextEpoch = reader.integer();
+  state.nextSessionNumber = reader.integer();
+  state.nextMessageId = reader.integer();
+  const clusterId = reader.string();
+  state.clusterId = clusterId === '' ? null : clusterId;
+}
+
+export function nodeRecord(node: NodeRecord): StateRecord {
+  const value = taken(() => {
+    writer.u8(FORMAT);
+    writer.string(node.nodeId);
+    writer.integer(node.incarnation);
+    writer.integer(node.lastSequence);
+    writer.u8(node.up ? 1 : 0);
+    writer.string(node.mqtt);
+    writer.string(node.http);
+    writer.string(node.peer);
+    writer.string(node.version);
+  });
+  return [nameKey(RecordKind.node, node.nodeId), value];
+}
+
+export function readNode(reader: ByteReader): NodeRecord {
+  reader.u8();
+  return {
+    nodeId: reader.string(),
+    incarnation: reader.integer(),
+    lastSequence: reader.integer(),
+    up: reader.u8() === 1,
+    mqtt: reader.string(),
+    http: reader.string(),
+    peer: reader.string(),
+    version: reader.string(),
+  };
+}
+
+function writeMessage(message: Message): void {
+  writer.u8(FORMAT);
+  writer.integer(message.id);
+  writer.u8(message.qos | (message.retain ? 4 : 0) | (message.properties !== null ? 8 : 0));
+  writeTime(message.expiresAtMs);
+  writer.string(message.topic);
+  if (message.properties !== null) writeProperties(writer, message.properties);
+  writer.raw(message.payload);
+}
+
+export function readMessage(reader: ByteReader): Message {
+  reader.u8();
+  const id = reader.integer();
+  const flags = reader.u8();
+  const expiresAtMs = readTime(reader);
+  const topic = reader.string();
+  const properties = (flags & 8) !== 0 ? readProperties(reader) : null;
+  const payload = Uint8Array.from(reader.rest());
+  return new Message(id, topic, (flags & 3) as QoS, (flags & 4) !== 0, properties, expiresAtMs, payload);
+}
+
+export function messageRecord(message: Message): StateRecord {
+  return [numberKey(RecordKind.message, message.id), taken(() => writeMessage(message))];
+}
+
+export function retainedRecord(message: Message): StateRecord {
+  return [nameKey(RecordKind.retained, message.topic), taken(() => writeMessage(message))];
+}
+
+export function sessionRecord(session: Session): StateRecord {
+  const value = taken(() => {
+    writer.u8(FORMAT);
+    writer.integer(session.number);
+    writer.string(session.clientId);
+    writer.integer(session.epoch);
+    writer.string(session.owner ?? '');
+    writer.u8(session.protocolVersion);
+    writer.u32(session.expiryIntervalSec);
+    writer.u16(session.receiveMaximum);
+    writeTime(session.expiresAtMs);
+    writeTime(session.willAtMs);
+    writer.u8((session.queue !== null ? 1 : 0) | (session.will !== null ? 2 : 0));
+    if (session.will !== null) writeWill(writer, session.will);
+    writer.u32(session.subscriptions.size);
+    for (const subscription of session.subscriptions.values()) {
+      writeSubscription(writer, subscription);
+      writer.u32(subscription.identifier ?? NO_IDENTIFIER);
+    }
+  });
+  return [numberKey(RecordKind.session, session.number), value];
+}
+
+export interface SessionRecord {
+  readonly session: Session;
+  readonly owner: string | null;
+  readonly hasQueue: boolean;
+}
+
+export function readSession(reader: ByteReader): SessionRecord {
+  reader.u8();
+  const session = new Session(reader.integer(), reader.string(), reader.integer());
+  const owner = reader.string();
+  session.protocolVersion = reader.u8();
+  session.expiryIntervalSec = reader.u32();
+  session.receiveMaximum = reader.u16();
+  session.expiresAtMs = readTime(reader);
+  session.willAtMs = readTime(reader);
+  const flags = reader.u8();
+  if ((flags & 2) !== 0) {
+    const will = readWill(reader);
+    session.will = { ...will, payload: Uint8Array.from(will.payload) };
+  }
+  for (let count = reader.u32(); count > 0; count--) {
+    const request = readSubscription(reader);
+    const identifier = reader.u32();
+    session.subscriptions.set(request.filter, {
+      ...request,
+      identifier: identifier === NO_IDENTIFIER ? null : identifier,
+    });
+  }
+  return { session, owner: owner === '' ? null : owner, hasQueue: (flags & 1) !== 0 };
+}
+
+/** What changes with the traffic of a session, apart from its queue items. */
+export function cursorRecord(session: Session): StateRecord {
+  const value = taken(() => {
+    writer.u8(FORMAT);
+    writer.integer(session.number);
+    writer.integer(session.queue?.headSequence ?? 0);
+    writer.integer(session.queue?.nextSequence ?? 0);
+    writer.integer(session.maybeSentBefore);
+    writer.u32(session.incoming.size);
+    for (const packetId of [...session.incoming].sort((a, b) => a - b)) writer.u16(packetId);
+  });
+  return [numberKey(RecordKind.cursor, session.number), value];
+}
+
+export interface CursorRecord {
+  readonly sessionNumber: number;
+  readonly headSequence: number;
+  readonly nextSequence: number;
+  readonly maybeSentBefore: number;
+  readonly incoming: readonly number[];
+}
+
+export function readCursor(reader: ByteReader): CursorRecord {
+  reader.u8();
+  const sessionNumber = reader.integer();
+  const headSequence = reader.integer();
+  const nextSequence = reader.integer();
+  const maybeSentBefore = reader.integer();
+  const incoming: number[] = [];
+  for (let count = reader.u32(); count > 0; count--) incoming.push(reader.u16());
+  return { sessionNumber, headSequence, nextSequence, maybeSentBefore, incoming };
+}
+
+export function itemRecord(session: Session, sequence: number, item: QueueItem): StateRecord {
+  const value = taken(() => {
+    writer.u8(FORMAT);
+    writer.integer(session.number);
+    writer.integer(sequence);
+    writer.integer(item.message.id);
+    writer.u8(item.qos | (item.retain ? 4 : 0));
+    writer.u8(item.state);
+    const identifiers = item.subscriptionIdentifiers ?? [];
+    writer.u32(identifiers.length);
+    for (const identifier of identifiers) writer.u32(identifier);
+  });
+  return [itemKey(session.number, sequence), value];
+}
+
+export interface ItemRecord {
+  readonly sessionNumber: number;
+  readonly sequence: number;
+  readonly messageId: number;
+  readonly qos: 1 | 2;
+  readonly retain: boolean;
+  readonly state: 0 | 1;
+  readonly subscriptionIdentifiers: readonly number[] | null;
+}
+
+export function readItem(reader: ByteReader): ItemRecord {
+  reader.u8();
+  const sessionNumber = reader.integer();
+  const sequence = reader.integer();
+  const messageId = reader.integer();
+  const flags = reader.u8();
+  const state = reader.u8() === 1 ? 1 : 0;
+  const identifiers: number[] = [];
+  for (let count = reader.u32(); count > 0; count--) identifiers.push(reader.u32());
+  return {
+    sessionNumber,
+    sequence,
+    messageId,
+    qos: (flags & 3) === 2 ? 2 : 1,
+    retain: (flags & 4) !== 0,
+    state,
+    subscriptionIdentifiers: identifiers.length > 0 ? identifiers : null,
+  };
+}

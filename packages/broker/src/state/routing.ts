@@ -1,0 +1,81 @@
+import type { MessageProperties, QoS } from '@quorate/protocol';
+import { StateLimits } from './limits.ts';
+import { Message } from './message.ts';
+import { ItemState } from './queue.ts';
+import type { Session } from './session.ts';
+import type { StateSink } from './sink.ts';
+import type { State } from './state.ts';
+import { withoutNoLocal } from './subscription-table.ts';
+
+export interface Publication {
+  readonly topic: string;
+  readonly qos: QoS;
+  readonly retain: boolean;
+  readonly properties: MessageProperties | null;
+  readonly payload: Uint8Array;
+}
+
+/** What became of a publication. */
+export type Routed = 'matched' | 'noMatch' | 'retainedQuotaExceeded';
+
+/** Gives a message its place in the order of all messages, retains it if asked, and hands it to every subscriber. */
+export function route(state: State, sink: StateSink, publisher: Session | null, publication: Publication): Routed {
+  const { topic, qos, retain, properties, payload } = publication;
+  const targets = state.subscriptions.match(topic);
+  if (targets.length === 0 && !retain) return 'noMatch';
+  const expiry = properties?.messageExpiryIntervalSec;
+  const expiresAtMs = expiry === undefined ? Number.POSITIVE_INFINITY : state.nowMs + expiry * 1000;
+  const message = new Message(state.nextMessageId++, topic, qos, retain, properties, expiresAtMs, payload);
+  if (retain && !keepRetained(state, message)) return 'retainedQuotaExceeded';
+  for (let target of targets) {
+    if (target.noLocal && target.session === publisher) {
+      const others = withoutNoLocal(target);
+      if (others === null) continue;
+      target = others;
+    }
+    const grantedQoS = qos < target.qos ? qos : target.qos;
+    handOver(state, sink, target.session, message, grantedQoS, retain && target.retainAsPublished, target.subscriptionIdentifiers);
+  }
+  return targets.length > 0 ? 'matched' : 'noMatch';
+}
+
+/** [MQTT-3.3.1-5] to [MQTT-3.3.1-7]: the newest retained message of a topic replaces the older, an empty payload removes it. */
+function keepRetained(state: State, message: Message): boolean {
+  if (message.payload.length === 0) {
+    if (state.retained.delete(message.topic)) state.dirty.retained.add(message.topic);
+    return true;
+  }
+  const full = state.retained.size >= StateLimits.retainedMessages;
+  if (full && state.retained.get(message.topic) === undefined) return false;
+  state.retained.set(message.topic, message);
+  state.dirty.retained.add(message.topic);
+  return true;
+}
+
+/** One message for one session: into its replicated queue, or to its connection if it has one. */
+export function handOver(
+  state: State,
+  sink: StateSink,
+  session: Session,
+  message: Message,
+  qos: QoS,
+  retain: boolean,
+  subscriptionIdentifiers: readonly number[] | null,
+): void {
+  const { queue } = session;
+  if (qos === 0 || queue === null) {
+    if (session.owner !== null) sink.deliver(session, message, qos, retain, subscriptionIdentifiers);
+    return;
+  }
+  if (
+    queue.count >= StateLimits.queuedMessagesPerSession ||
+    queue.sizeBytes + message.sizeBytes > StateLimits.queuedBytesPerSession
+  ) {
+    sink.dropped(session, 'queueFull');
+    return;
+  }
+  queue.push({ message, qos, retain, subscriptionIdentifiers, state: ItemState.queued });
+  message.references++;
+  state.dirty.queues.add(session);
+  if (session.owner !== null) sink.queued(session);
+}

@@ -1,0 +1,116 @@
+import { ReasonCode } from '@quorate/protocol';
+import type { Publish, Pubrel, Settle, Subscribe, Unsubscribe } from './commands.ts';
+import type { Message } from './message.ts';
+import { ItemState } from './queue.ts';
+import { handOver, route } from './routing.ts';
+import type { Session, Subscription } from './session.ts';
+import type { CommandResult, StateSink } from './sink.ts';
+import type { State } from './state.ts';
+
+const OK: CommandResult = { kind: 'ok' };
+const STALE: CommandResult = { kind: 'stale' };
+const MATCHED: CommandResult = { kind: 'published', matched: true };
+const NO_MATCH: CommandResult = { kind: 'published', matched: false };
+const QUOTA_EXCEEDED: CommandResult = { kind: 'reasonCodes', reasonCodes: [ReasonCode.quotaExceeded] };
+
+export function publish(state: State, sink: StateSink, command: Publish): CommandResult {
+  const session = state.live.get(command.epoch);
+  if (session === undefined) return STALE;
+  const { packetId } = command;
+  if (packetId !== 0) {
+    // A repeated QoS 2 PUBLISH is acknowledged again and delivered no second time [MQTT-4.3.3-10].
+    if (session.incoming.has(packetId)) return MATCHED;
+    session.incoming.add(packetId);
+    state.dirty.queues.add(session);
+  }
+  const routed = route(state, sink, session, command);
+  if (routed === 'retainedQuotaExceeded') {
+    // A PUBREC with an error ends the exchange: the Packet Identifier is free again (MQTT 5.0 section 4.3.3).
+    if (packetId !== 0) session.incoming.delete(packetId);
+    return QUOTA_EXCEEDED;
+  }
+  return routed === 'matched' ? MATCHED : NO_MATCH;
+}
+
+export function pubrel(state: State, command: Pubrel): CommandResult {
+  const session = state.live.get(command.epoch);
+  if (session === undefined) return STALE;
+  const found = session.incoming.delete(command.packetId);
+  if (found) state.dirty.queues.add(session);
+  return { kind: 'released', found };
+}
+
+/** What the client acknowledged leaves its queue; PUBREC only marks the message. */
+export function settle(state: State, command: Settle): CommandResult {
+  const session = state.live.get(command.epoch);
+  if (session === undefined) return STALE;
+  const { queue } = session;
+  if (queue === null) return OK;
+  const { ranges, received } = command;
+  for (let at = 0; at < ranges.length; at += 2) {
+    const first = ranges[at] as number;
+    const end = Math.min(first + (ranges[at + 1] as number), queue.nextSequence);
+    for (let sequence = first; sequence < end; sequence++) {
+      if (received) {
+        const item = queue.get(sequence);
+        if (item === null || item.state === ItemState.received) continue;
+        item.state = ItemState.received;
+      } else {
+        const item = queue.settle(sequence);
+        if (item === null) continue;
+        state.release(item.message);
+      }
+      if (sequence >= session.storedHead && sequence < session.storedNext) session.changedItems.add(sequence);
+    }
+  }
+  state.dirty.queues.add(session);
+  return OK;
+}
+
+/** SUBSCRIBE has this place in the log: the retained messages it brings are the state exactly here. */
+export function subscribe(state: State, sink: StateSink, command: Subscribe): CommandResult {
+  const session = state.live.get(command.epoch);
+  if (session === undefined) return STALE;
+  const reasonCodes: number[] = [];
+  for (const request of command.subscriptions) {
+    const { filter, qos, noLocal, retainAsPublished, retainHandling } = request;
+    const isNew = !session.subscriptions.has(filter);
+    const identifier = command.subscriptionIdentifier;
+    const subscription: Subscription = { filter, qos, noLocal, retainAsPublished, retainHandling, identifier };
+    session.subscriptions.set(filter, subscription);
+    state.subscriptions.set(session, subscription);
+    reasonCodes.push(qos);
+    if (retainHandling === 0 || (retainHandling === 1 && isNew)) sendRetained(state, sink, session, subscription);
+  }
+  state.dirty.sessions.add(session);
+  return { kind: 'reasonCodes', reasonCodes };
+}
+
+function sendRetained(state: State, sink: StateSink, session: Session, subscription: Subscription): void {
+  const found: Message[] = [];
+  state.retained.match(subscription.filter, (message) => found.push(message));
+  // The tree's order depends on how it grew; a restored one grew differently. The log's order is the same everywhere.
+  found.sort((a, b) => a.id - b.id);
+  const identifiers = subscription.identifier === null ? null : [subscription.identifier];
+  for (const message of found) {
+    if (message.expiresAtMs <= state.nowMs) {
+      state.retained.delete(message.topic);
+      state.dirty.retained.add(message.topic);
+      continue;
+    }
+    const qos = message.qos < subscription.qos ? message.qos : subscription.qos;
+    handOver(state, sink, session, message, qos, true, identifiers);
+  }
+}
+
+export function unsubscribe(state: State, command: Unsubscribe): CommandResult {
+  const session = state.live.get(command.epoch);
+  if (session === undefined) return STALE;
+  const reasonCodes = command.filters.map((filter) => {
+    if (!session.subscriptions.delete(filter)) return ReasonCode.noSubscriptionExisted;
+    state.subscriptions.delete(session, filter);
+    return ReasonCode.success;
+  });
+  state.dirty.sessions.add(session);
+  return { kind: 'reasonCodes', reasonCodes };
+}

@@ -1,0 +1,137 @@
+import type { Connect, Disconnect } from './commands.ts';
+import { MessageQueue } from './queue.ts';
+import { route } from './routing.ts';
+import { NEVER_EXPIRES, Session } from './session.ts';
+import type { CommandResult, StateSink } from './sink.ts';
+import type { State } from './state.ts';
+import { TimerKind } from './timers.ts';
+
+const OK: CommandResult = { kind: 'ok' };
+const STALE: CommandResult = { kind: 'stale' };
+
+/** CONNECT: creates, resumes or replaces the session and makes the proposing node's connection its owner. */
+export function connect(state: State, sink: StateSink, nodeId: string, command: Connect): CommandResult {
+  const epoch = state.nextEpoch++;
+  let session = state.sessions.get(command.clientId);
+  const previousOwner = session?.owner ?? null;
+  if (session !== undefined) {
+    // Read before the connection is closed: a session without expiry ends with it, whatever the newcomer asks.
+    const ends = command.cleanStart || (session.owner !== null && session.expiryIntervalSec === 0);
+    if (session.owner !== null) {
+      sink.ownershipLost(session, session.owner, session.epoch, 'takenOver', epoch, nodeId);
+      closeConnection(state, session);
+    }
+    if (ends) {
+      publishWill(state, sink, session);
+      endSession(state, session);
+      session = undefined;
+    } else {
+      // A will without delay is due although the client is back; a delayed one is not sent [MQTT-3.1.3-9].
+      if (previousOwner !== null && session.will?.delayIntervalSec === 0) publishWill(state, sink, session);
+      session.will = null;
+      session.willAtMs = Number.POSITIVE_INFINITY;
+      session.expiresAtMs = Number.POSITIVE_INFINITY;
+    }
+  }
+  const sessionPresent = session !== undefined;
+  if (session === undefined) {
+    session = new Session(state.nextSessionNumber++, command.clientId, epoch);
+    state.addSession(session);
+    if (command.sessionExpiryIntervalSec > 0) session.queue = new MessageQueue();
+  }
+  session.protocolVersion = command.protocolVersion;
+  session.expiryIntervalSec = command.sessionExpiryIntervalSec;
+  session.receiveMaximum = command.receiveMaximum;
+  // The batch is as large as everything that its node gathered: do not keep it for a will.
+  session.will = command.will === null ? null : { ...command.will, payload: Uint8Array.from(command.will.payload) };
+  state.setOwner(session, nodeId, epoch);
+  return { kind: 'connected', session, sessionPresent, previousOwner };
+}
+
+/** The network connection of the session's owner is gone; what follows from that is the caller's. */
+function closeConnection(state: State, session: Session): void {
+  state.clearOwner(session);
+  const { queue } = session;
+  if (queue !== null) {
+    const sent = Math.min(queue.nextSequence, queue.headSequence + session.receiveMaximum);
+    session.maybeSentBefore = Math.max(session.maybeSentBefore, sent);
+    state.dirty.queues.add(session);
+  }
+}
+
+export function disconnect(state: State, sink: StateSink, command: Disconnect): CommandResult {
+  const session = state.live.get(command.epoch);
+  if (session === undefined) return STALE;
+  if (command.sessionExpiryIntervalSec !== null) session.expiryIntervalSec = command.sessionExpiryIntervalSec;
+  if (!command.publishWill) session.will = null;
+  dropConnection(state, sink, session);
+  return OK;
+}
+
+/** After the connection: the session's end or its expiry, the will now or after its delay. */
+function dropConnection(state: State, sink: StateSink, session: Session): void {
+  closeConnection(state, session);
+  const { will, expiryIntervalSec } = session;
+  if (expiryIntervalSec === 0) {
+    publishWill(state, sink, session);
+    endSession(state, session);
+    return;
+  }
+  if (will !== null) {
+    if (will.delayIntervalSec === 0) publishWill(state, sink, session);
+    else session.willAtMs = state.nowMs + will.delayIntervalSec * 1000;
+  }
+  if (expiryIntervalSec !== NEVER_EXPIRES) session.expiresAtMs = state.nowMs + expiryIntervalSec * 1000;
+  state.armTimers(session);
+}
+
+function publishWill(state: State, sink: StateSink, session: Session): void {
+  const { will } = session;
+  session.will = null;
+  session.willAtMs = Number.POSITIVE_INFINITY;
+  state.dirty.sessions.add(session);
+  if (will !== null) route(state, sink, session, will);
+}
+
+function endSession(state: State, session: Session): void {
+  state.sessions.delete(session.clientId);
+  state.sessionsByNumber.delete(session.number);
+  for (const filter of session.subscriptions.keys()) state.subscriptions.delete(session, filter);
+  const { queue } = session;
+  if (queue !== null) {
+    for (let sequence = queue.headSequence; sequence < queue.nextSequence; sequence++) {
+      const item = queue.get(sequence);
+      if (item !== null) state.release(item.message);
+    }
+  }
+  state.dirty.sessions.delete(session);
+  state.dirty.queues.delete(session);
+  state.dirty.removedSessions.push(session);
+}
+
+/** Every client of `nodeId` has lost its connection. Sessions in order of their numbers: wills must be in one order. */
+export function dropConnectionsOf(state: State, sink: StateSink, nodeId: string): void {
+  const owned = state.owned.get(nodeId);
+  if (owned === undefined) return;
+  const sessions = [...owned].sort((a, b) => a.number - b.number);
+  for (const session of sessions) {
+    sink.ownershipLost(session, nodeId, session.epoch, 'nodeDown', 0, null);
+    dropConnection(state, sink, session);
+  }
+}
+
+/** Fires what is due at the cluster clock: delayed wills, then session expiry. */
+export function fireTimers(state: State, sink: StateSink): void {
+  for (;;) {
+    const timer = state.timers.popDue(state.nowMs);
+    if (timer === null) return;
+    const session = state.sessionsByNumber.get(timer.sessionNumber);
+    if (session === undefined) continue;
+    if (timer.kind === TimerKind.will) {
+      if (session.willAtMs === timer.dueMs) publishWill(state, sink, session);
+    } else if (session.expiresAtMs === timer.dueMs) {
+      publishWill(state, sink, session);
+      endSession(state, session);
+    }
+  }
+}

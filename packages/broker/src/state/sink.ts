@@ -1,0 +1,62 @@
+import type { BatchHeader } from './batch.ts';
+import type { Message } from './message.ts';
+import type { Session } from './session.ts';
+import type { Target } from './subscription-table.ts';
+
+/** Why a connection is no longer its session's owner. */
+export type OwnershipLoss = 'takenOver' | 'nodeDown';
+
+/** Outcome of one command for the node that proposed it. */
+export type CommandResult =
+  /** Done. */
+  | { readonly kind: 'ok' }
+  /** The epoch is not the session's current one: the connection has lost its session; no acknowledgement. */
+  | { readonly kind: 'stale' }
+  | {
+      readonly kind: 'connected';
+      readonly session: Session;
+      readonly sessionPresent: boolean;
+      /** The node whose connection was displaced, and which may not know it yet; null when there was none. */
+      readonly previousOwner: string | null;
+    }
+  /** One reason code per filter. */
+  | { readonly kind: 'reasonCodes'; readonly reasonCodes: readonly number[] }
+  /** PUBREL: whether the Packet Identifier was known. */
+  | { readonly kind: 'released'; readonly found: boolean }
+  /** PUBLISH: whether any session matched. */
+  | { readonly kind: 'published'; readonly matched: boolean };
+
+/**
+ * What the state machine tells the node it runs on, while it applies. Calls are made in log order and carry no
+ * answer: nothing that a node does with them may reach back into the state.
+ */
+export interface StateSink {
+  /** A batch begins; `accepted` is false when it is out of sequence and is skipped. */
+  batchBegin(header: BatchHeader, accepted: boolean): void;
+  /** One command of an accepted batch is applied. */
+  commandResult(header: BatchHeader, result: CommandResult): void;
+  batchEnd(header: BatchHeader, accepted: boolean): void;
+  /** A message for a connected client that goes past the replicated queue (QoS 0, or a session that ends with its connection). */
+  deliver(target: Session, message: Message, qos: 0 | 1 | 2, retain: boolean, identifiers: readonly number[] | null): void;
+  /** A message was put into the session's replicated queue. */
+  queued(session: Session): void;
+  /** The connection with `epoch` on `node` has lost its session. `newEpoch` and `newOwner` are set for a takeover. */
+  ownershipLost(
+    session: Session,
+    node: string,
+    epoch: number,
+    why: OwnershipLoss,
+    newEpoch: number,
+    newOwner: string | null,
+  ): void;
+  /** A node (re)joined under an incarnation, or was given up. */
+  nodeChanged(nodeId: string, incarnation: number, up: boolean): void;
+  /** Time for a checkpoint: every node takes it at this same place in the log. */
+  checkpoint(compactIndex: number): void;
+  /** The cluster has its id. */
+  clusterNamed(clusterId: string): void;
+  /** A message was not queued because a limit said so. Counted, never silent. */
+  dropped(session: Session, reason: 'queueFull' | 'expired'): void;
+}
+
+export type { Target };

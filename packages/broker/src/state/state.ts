@@ -1,0 +1,118 @@
+import { invariant } from './invariant.ts';
+import type { Message } from './message.ts';
+import type { Session } from './session.ts';
+import { SubscriptionTable } from './subscription-table.ts';
+import { TimerHeap, TimerKind } from './timers.ts';
+import { NameTree } from './topic-tree.ts';
+
+/** One member as the log knows it. */
+export interface NodeRecord {
+  readonly nodeId: string;
+  readonly incarnation: number;
+  /** Sequence number of the last batch applied from this incarnation. */
+  lastSequence: number;
+  /** False from NodeDown until the node returns under a new incarnation. */
+  up: boolean;
+  readonly mqtt: string;
+  readonly http: string;
+  readonly peer: string;
+  readonly version: string;
+}
+
+/** What has changed since the last checkpoint. */
+export class Dirty {
+  readonly sessions = new Set<Session>();
+  readonly queues = new Set<Session>();
+  readonly removedSessions: Session[] = [];
+  readonly retained = new Set<string>();
+  readonly nodes = new Set<string>();
+  /** Messages whose record no queue needs any more. */
+  readonly deletedMessages = new Set<number>();
+
+  clear(): void {
+    this.sessions.clear();
+    this.queues.clear();
+    this.removedSessions.length = 0;
+    this.retained.clear();
+    this.nodes.clear();
+    this.deletedMessages.clear();
+  }
+}
+
+/** Everything that all nodes agree on. Changed only by the functions of this folder, only while an entry is applied. */
+export class State {
+  /** Cluster clock: the largest stamp seen. Never runs backwards. */
+  nowMs = 0;
+  appliedIndex = 0;
+  appliedTerm = 0;
+  clusterId: string | null = null;
+  nextEpoch = 1;
+  nextSessionNumber = 1;
+  nextMessageId = 1;
+  readonly nodes = new Map<string, NodeRecord>();
+  readonly sessions = new Map<string, Session>();
+  readonly sessionsByNumber = new Map<number, Session>();
+  /** Sessions with a connected client, by the epoch of that connection. */
+  readonly live = new Map<number, Session>();
+  /** The same by owner. */
+  readonly owned = new Map<string, Set<Session>>();
+  readonly subscriptions = new SubscriptionTable();
+  readonly retained = new NameTree<Message>();
+  readonly timers = new TimerHeap();
+  readonly dirty = new Dirty();
+
+  addSession(session: Session): void {
+    invariant(!this.sessions.has(session.clientId), `two sessions of ${session.clientId}`);
+    this.sessions.set(session.clientId, session);
+    this.sessionsByNumber.set(session.number, session);
+  }
+
+  setOwner(session: Session, nodeId: string, epoch: number): void {
+    invariant(session.owner === null, `session ${session.number} has an owner already`);
+    session.owner = nodeId;
+    session.epoch = epoch;
+    this.live.set(epoch, session);
+    let owned = this.owned.get(nodeId);
+    if (owned === undefined) {
+      owned = new Set();
+      this.owned.set(nodeId, owned);
+    }
+    owned.add(session);
+    this.dirty.sessions.add(session);
+  }
+
+  clearOwner(session: Session): void {
+    invariant(session.owner !== null, `session ${session.number} has no owner`);
+    this.live.delete(session.epoch);
+    this.owned.get(session.owner)?.delete(session);
+    session.owner = null;
+    this.dirty.sessions.add(session);
+  }
+
+  /** Starts the timers that the session's due times ask for. */
+  armTimers(session: Session): void {
+    this.#pushTimers(session);
+    // Clients that come and go leave timers that no longer hold: start over from those that do.
+    if (this.timers.size <= 4 * this.sessions.size + 1024) return;
+    this.timers.clear();
+    for (const other of this.sessions.values()) this.#pushTimers(other);
+  }
+
+  #pushTimers(session: Session): void {
+    const { number: sessionNumber, willAtMs, expiresAtMs } = session;
+    if (willAtMs !== Number.POSITIVE_INFINITY) this.timers.push({ dueMs: willAtMs, sessionNumber, kind: TimerKind.will });
+    if (expiresAtMs !== Number.POSITIVE_INFINITY) {
+      this.timers.push({ dueMs: expiresAtMs, sessionNumber, kind: TimerKind.sessionExpiry });
+    }
+  }
+
+  /** A queue let go of a message: forget its record when it was the last. */
+  release(message: Message): void {
+    message.references--;
+    invariant(message.references >= 0, `message ${message.id} released too often`);
+    if (message.references > 0 || !message.stored) return;
+    // A retained message may be queued again later: it is then stored again.
+    message.stored = false;
+    this.dirty.deletedMessages.add(message.id);
+  }
+}

@@ -1,0 +1,79 @@
+/** Quorum arithmetic over a configuration, joint ones included (thesis section 4.3). */
+import type { Configuration, NodeId } from './types.ts';
+
+export type VoteOutcome = 'won' | 'lost' | 'pending';
+
+/** The least number of nodes that is a majority of `size`. */
+export function majority(size: number): number {
+  return Math.floor(size / 2) + 1;
+}
+
+/** Whether `id` votes: in the incoming or in the outgoing half. */
+export function isVoter(configuration: Configuration, id: NodeId): boolean {
+  return configuration.voters.includes(id) || configuration.outgoing.includes(id);
+}
+
+/** Whether `id` belongs to the configuration in any role. */
+export function isMember(configuration: Configuration, id: NodeId): boolean {
+  return isVoter(configuration, id) || configuration.learners.includes(id);
+}
+
+/** All members, each once, voters first, in the order of the configuration. */
+export function members(configuration: Configuration): NodeId[] {
+  return [...new Set([...configuration.voters, ...configuration.outgoing, ...configuration.learners])];
+}
+
+/** All voters of both halves, each once. */
+export function voters(configuration: Configuration): NodeId[] {
+  return [...new Set([...configuration.voters, ...configuration.outgoing])];
+}
+
+/** Whether the nodes that satisfy `holds` are a majority of each half. A configuration without voters has no quorum. */
+export function hasQuorum(configuration: Configuration, holds: (id: NodeId) => boolean): boolean {
+  if (!majorityHolds(configuration.voters, holds)) return false;
+  return configuration.outgoing.length === 0 || majorityHolds(configuration.outgoing, holds);
+}
+
+function majorityHolds(half: readonly NodeId[], holds: (id: NodeId) => boolean): boolean {
+  let count = 0;
+  for (const id of half) if (holds(id)) count++;
+  return count >= majority(half.length);
+}
+
+/**
+ * The greatest value that a quorum has reached: the commit index when `valueOf` is the match index, the confirmed
+ * round when it is the answered round. 0 without voters.
+ */
+export function quorumValue(configuration: Configuration, valueOf: (id: NodeId) => number): number {
+  const incoming = majorityValue(configuration.voters, valueOf);
+  if (configuration.outgoing.length === 0) return incoming;
+  return Math.min(incoming, majorityValue(configuration.outgoing, valueOf));
+}
+
+function majorityValue(half: readonly NodeId[], valueOf: (id: NodeId) => number): number {
+  if (half.length === 0) return 0;
+  const values = half.map(valueOf).sort((left, right) => right - left);
+  return values[majority(half.length) - 1] as number;
+}
+
+/** The state of an election, given the answers so far. Answers of nodes that do not vote are not counted. */
+export function voteOutcome(configuration: Configuration, answers: ReadonlyMap<NodeId, boolean>): VoteOutcome {
+  const incoming = majorityOutcome(configuration.voters, answers);
+  if (configuration.outgoing.length === 0) return incoming;
+  const outgoing = majorityOutcome(configuration.outgoing, answers);
+  if (incoming === 'lost' || outgoing === 'lost') return 'lost';
+  return incoming === 'won' && outgoing === 'won' ? 'won' : 'pending';
+}
+
+function majorityOutcome(half: readonly NodeId[], answers: ReadonlyMap<NodeId, boolean>): VoteOutcome {
+  let granted = 0;
+  let refused = 0;
+  for (const id of half) {
+    const answer = answers.get(id);
+    if (answer === true) granted++;
+    else if (answer === false) refused++;
+  }
+  const needed = majority(half.length);
+  if (granted >= needed) return 'won';
+  return refused > half.length - needed ? 'lost' : 'pending';
+}

@@ -1,0 +1,257 @@
+import { invariant } from './assert.ts';
+import { countOwnVote, loseLeader, onTimeoutNow, onVoteRequest, onVoteResponse, tickElection } from './election.ts';
+import { onAppendRequest, onHeartbeat } from './following.ts';
+import { onReadIndexRequest, onReadIndexResponse, readIndex, termCommitted, tickReads } from './read-index.ts';
+import {
+  advanceCommit,
+  flush,
+  onAppendResponse,
+  onHeartbeatResponse,
+  onLogRead,
+  suspendPeer,
+  tickReplication,
+} from './replication.ts';
+import { appendLocally, becomeFollower } from './roles.ts';
+import { CoreState } from './state.ts';
+import { onStorageStalled, tickTransfer, transferLeadership } from './transfer.ts';
+import {
+  type CoreOptions,
+  type Entry,
+  EntryType,
+  type InitialState,
+  type Input,
+  type Message,
+  type NodeId,
+  type Outputs,
+  type Role,
+  type Status,
+} from './types.ts';
+
+/** How outputs are wanted. */
+export interface TakeOptions {
+  /** A write is in flight: gather the next one inside, with the messages that depend on it. Group commit falls out. */
+  readonly holdWrite: boolean;
+}
+
+/**
+ * One member of one Raft group, as a pure state machine: inputs in by `step`, effects out by `takeOutputs`.
+ *
+ * The driver steps all inputs that wait, takes the outputs once, sends `send`, applies `committed`, hands `write` to the
+ * storage queue, and sends each of `sendAfterWrite` when its write is durable (at once if it already is). It reports
+ * every write in order by `writeDone` and answers every `readLog` by `logRead`.
+ *
+ * A call that throws has found a violated invariant. The core must not be used after that.
+ */
+export class RaftCore {
+  readonly #state: CoreState;
+  #published = { role: '', term: -1, leader: '' as NodeId | null, termCommitted: false, configurationIndex: -1 };
+
+  constructor(options: CoreOptions, initial: InitialState) {
+    this.#state = new CoreState(options, initial);
+  }
+
+  /** Takes one input. Effects gather until `takeOutputs`. */
+  step(input: Input): void {
+    const state = this.#state;
+    switch (input.kind) {
+      case 'tick':
+        return tick(state, input.nowMs);
+      case 'message':
+        return stepMessage(state, input.from, input.message);
+      case 'propose':
+        return propose(state, input.data, input.stampMs);
+      case 'readIndex':
+        return readIndex(state, input.id);
+      case 'writeDone':
+        return writeDone(state, input.seq);
+      case 'logRead':
+        return onLogRead(state, input);
+      case 'applied':
+        return applied(state, input.index);
+      case 'peerLost':
+        suspendPeer(state, input.peer);
+        if (state.leader === input.peer && state.role === 'follower') loseLeader(state);
+        return;
+      case 'peerUnreachable':
+        return suspendPeer(state, input.peer);
+      case 'transferLeadership':
+        return transferLeadership(state, input.to);
+      case 'storageStalled':
+        return onStorageStalled(state);
+    }
+  }
+
+  /** Hands over everything gathered since the last call. Arrays and messages belong to the caller. */
+  takeOutputs(options: TakeOptions = { holdWrite: false }): Outputs {
+    const state = this.#state;
+    flush(state);
+    const status = this.#statusIfChanged();
+    const committed = state.log.slice(state.handedIndex + 1, handableIndex(state));
+    state.handedIndex += committed.length;
+    const hardState = { term: state.term, vote: state.vote };
+    return state.outbox.take({ log: state.log, hardState, committed, status }, options.holdWrite);
+  }
+
+  /**
+   * Whether `takeOutputs` with the same option may hand over anything. A leader may say yes and then have nothing to
+   * send; no is certain.
+   */
+  hasOutputs(options: TakeOptions = { holdWrite: false }): boolean {
+    const state = this.#state;
+    if (!state.outbox.isEmpty || state.leadership?.flushDue === true) return true;
+    if (!options.holdWrite && state.outbox.hasWrite(state.log)) return true;
+    return handableIndex(state) > state.handedIndex || this.#changed();
+  }
+
+  status(): Status {
+    const state = this.#state;
+    const followers = [...(state.leadership?.progress.values() ?? [])];
+    return {
+      id: state.id,
+      role: roleOf(state),
+      term: state.term,
+      leader: state.leader,
+      commitIndex: state.commitIndex,
+      lastIndex: state.log.lastIndex,
+      termCommitted: termCommitted(state),
+      configuration: state.configurations.current,
+      followers: followers.map((progress) => progress.status(state.originMs ?? 0)),
+    };
+  }
+
+  /** Whether a proposal would be taken now: this node leads, is not handing over, and has room for uncommitted bytes. */
+  canPropose(): boolean {
+    return mayPropose(this.#state);
+  }
+
+  /** How many proposals were dropped because `canPropose` did not hold. */
+  get rejectedProposals(): number {
+    return this.#state.rejectedProposals;
+  }
+
+  #statusIfChanged(): Status | null {
+    if (!this.#changed()) return null;
+    const state = this.#state;
+    this.#published = {
+      role: roleOf(state),
+      term: state.term,
+      leader: state.leader,
+      termCommitted: termCommitted(state),
+      configurationIndex: state.configurations.currentIndex,
+    };
+    return this.status();
+  }
+
+  #changed(): boolean {
+    const state = this.#state;
+    const published = this.#published;
+    return (
+      published.term !== state.term ||
+      published.leader !== state.leader ||
+      published.role !== roleOf(state) ||
+      published.termCommitted !== termCommitted(state) ||
+      published.configurationIndex !== state.configurations.currentIndex
+    );
+  }
+}
+
+function roleOf(state: CoreState): Role {
+  return state.role === 'follower' && !state.mayVote ? 'learner' : state.role;
+}
+
+/** What is committed and durable here. Durable, so that applied state on disk never runs ahead of this node's own log. */
+function handableIndex(state: CoreState): number {
+  return Math.max(state.handedIndex, Math.min(state.commitIndex, state.log.stableIndex));
+}
+
+function tick(state: CoreState, nowMs: number): void {
+  state.originMs ??= nowMs;
+  invariant(nowMs - state.originMs >= state.nowMs, `time runs backwards: ${nowMs}`);
+  state.nowMs = nowMs - state.originMs;
+  tickReads(state);
+  if (state.leadership === null) return tickElection(state);
+  tickTransfer(state, state.leadership);
+  if (state.leadership !== null) tickReplication(state, state.leadership);
+}
+
+function mayPropose(state: CoreState): boolean {
+  const { leadership, options } = state;
+  return (
+    leadership !== null && leadership.transfer === null && leadership.uncommittedBytes <= options.maxUncommittedBytes
+  );
+}
+
+function propose(state: CoreState, data: Uint8Array, stampMs: number): void {
+  if (!mayPropose(state) || state.leadership === null) {
+    state.rejectedProposals++;
+    return;
+  }
+  const { log, term } = state;
+  const entry: Entry = {
+    index: log.lastIndex + 1,
+    term,
+    type: EntryType.data,
+    stampMs: Math.max(stampMs, log.lastStampMs),
+    data,
+  };
+  appendLocally(state, [entry]);
+  state.leadership.flushDue = true;
+}
+
+function writeDone(state: CoreState, seq: number): void {
+  state.outbox.writeDone(seq);
+  state.log.written(seq);
+  countOwnVote(state);
+  advanceCommit(state);
+}
+
+function applied(state: CoreState, index: number): void {
+  invariant(index <= state.handedIndex, `applied ${index}, handed out only up to ${state.handedIndex}`);
+  if (index <= state.appliedIndex) return;
+  state.appliedIndex = index;
+  state.log.applied(index, state.options.recentLogBytes);
+  state.configurations.compact(index);
+}
+
+function stepMessage(state: CoreState, from: NodeId, message: Message): void {
+  invariant(Number.isSafeInteger(message.term) && message.term >= 0, `${from} sends term ${message.term}`);
+  if (from === state.id) return;
+  if (message.kind === 'voteRequest') return onVoteRequest(state, from, message);
+  if (message.kind === 'voteResponse') return onVoteResponse(state, from, message);
+  if (message.term < state.term) return answerStale(state, from, message);
+  if (message.term > state.term) {
+    const leads = message.kind === 'appendRequest' || message.kind === 'heartbeat' || message.kind === 'timeoutNow';
+    becomeFollower(state, message.term, leads ? from : null);
+  }
+  switch (message.kind) {
+    case 'appendRequest':
+      return onAppendRequest(state, from, message);
+    case 'appendResponse':
+      return onAppendResponse(state, from, message);
+    case 'heartbeat':
+      return onHeartbeat(state, from, message);
+    case 'heartbeatResponse':
+      return onHeartbeatResponse(state, from, message);
+    case 'readIndexRequest':
+      return onReadIndexRequest(state, from, message);
+    case 'readIndexResponse':
+      return onReadIndexResponse(state, from, message);
+    case 'timeoutNow':
+      return onTimeoutNow(state, from);
+  }
+}
+
+/**
+ * A leader of an older term must learn of the newer one, else it and its sticky followers would ignore this node for
+ * ever. Round and index are not echoed: the sender may lead this very term when the answer arrives, and would take them
+ * for answers to rounds and probes of its new term.
+ */
+function answerStale(state: CoreState, from: NodeId, message: Message): void {
+  const { term } = state;
+  const nothing = { round: 0, success: false, matchIndex: 0, hintIndex: 0, hintTerm: 0 } as const;
+  if (message.kind === 'heartbeat') {
+    state.outbox.sendNow(from, { kind: 'heartbeatResponse', term, round: 0 });
+  } else if (message.kind === 'appendRequest') {
+    state.outbox.sendNow(from, { kind: 'appendResponse', term, ...nothing });
+  }
+}

@@ -1,0 +1,206 @@
+/** A leader's side of replication: windows, probes, commit, heartbeats (Raft paper, section 5.3; thesis section 10.2). */
+import { invariant } from './assert.ts';
+import { hasQuorum, isVoter, quorumValue } from './configuration.ts';
+import { entryBytes } from './log.ts';
+import type { Progress } from './progress.ts';
+import { admitEarlyReads, confirmReads } from './read-index.ts';
+import { becomeFollower } from './roles.ts';
+import type { CoreState, Leadership } from './state.ts';
+import { sendTimeoutNow } from './transfer.ts';
+import type { AppendResponse, Entry, HeartbeatResponse, Input, NodeId } from './types.ts';
+
+export function tickReplication(state: CoreState, leadership: Leadership): void {
+  if (!hearsQuorum(state, leadership)) {
+    becomeFollower(state, state.term, null);
+    return;
+  }
+  if (state.nowMs < leadership.heartbeatDueMs) return;
+  leadership.heartbeatDueMs = state.nowMs + state.options.heartbeatIntervalMs;
+  for (const progress of leadership.progress.values()) progress.heartbeatDue = true;
+  leadership.flushDue = true;
+}
+
+/** Check-quorum (thesis section 6.2): a leader that a majority does not answer makes room for one that it may not see. */
+function hearsQuorum(state: CoreState, leadership: Leadership): boolean {
+  const sinceMs = state.nowMs - state.options.electionTimeoutMs;
+  if (leadership.startedMs > sinceMs) return true;
+  return hasQuorum(state.configurations.current, (id) => {
+    if (id === state.id) return true;
+    const heardMs = leadership.progress.get(id)?.heardMs ?? null;
+    return heardMs !== null && heardMs > sinceMs;
+  });
+}
+
+export function onAppendResponse(state: CoreState, from: NodeId, response: AppendResponse): void {
+  const { leadership } = state;
+  const progress = leadership?.progress.get(from);
+  if (leadership === null || progress === undefined) return;
+  heard(state, leadership, progress, response.round);
+  if (response.success) {
+    invariant(
+      response.matchIndex <= state.log.lastIndex,
+      `${from} acknowledges ${response.matchIndex}, beyond the log`,
+    );
+    if (progress.matched(response.matchIndex, state.nowMs)) advanceCommit(state);
+    return;
+  }
+  const rejectedIndex = response.matchIndex;
+  const stale =
+    progress.mode === 'replicate' ? rejectedIndex <= progress.matchIndex : rejectedIndex !== progress.nextIndex - 1;
+  if (stale || progress.mode === 'needsSnapshot') return;
+  const hint = state.log.findConflict(Math.min(response.hintIndex, rejectedIndex - 1), response.hintTerm);
+  progress.probe(Math.min(hint.index, rejectedIndex - 1) + 1, state.nowMs);
+}
+
+export function onHeartbeatResponse(state: CoreState, from: NodeId, response: HeartbeatResponse): void {
+  const { leadership } = state;
+  const progress = leadership?.progress.get(from);
+  if (leadership === null || progress === undefined) return;
+  heard(state, leadership, progress, response.round);
+  // The follower lives, but an append or its answer has been under way for long: it may be lost.
+  if (state.nowMs - progress.movedMs < state.options.heartbeatIntervalMs) return;
+  if (progress.mode === 'needsSnapshot') {
+    progress.probe(progress.matchIndex + 1, state.nowMs);
+  } else if (progress.mode === 'probe' && progress.paused) {
+    progress.paused = false;
+    progress.probeUnanswered = true;
+  } else if (progress.mode === 'replicate' && progress.inflightCount > 0) {
+    progress.checkDue = true;
+    progress.movedMs = state.nowMs;
+  }
+}
+
+function heard(state: CoreState, leadership: Leadership, progress: Progress, round: number): void {
+  invariant(round <= leadership.round, `${progress.id} answers round ${round} of ${leadership.round}`);
+  progress.heardMs = state.nowMs;
+  leadership.flushDue = true;
+  if (round <= progress.answeredRound) return;
+  progress.answeredRound = round;
+  confirmReads(state);
+}
+
+/** Nothing reaches the peer for now: the next append waits until it answers a heartbeat. */
+export function suspendPeer(state: CoreState, peer: NodeId): void {
+  const progress = state.leadership?.progress.get(peer);
+  if (progress === undefined || progress.mode === 'needsSnapshot') return;
+  progress.probe(progress.matchIndex + 1, state.nowMs);
+  progress.paused = true;
+}
+
+/**
+ * Commits what a quorum holds durably. Only an entry of the current term is committed by counting: an older one could
+ * still be overwritten although a majority holds it (Raft paper, section 5.4.2, figure 8).
+ */
+export function advanceCommit(state: CoreState): void {
+  const { leadership, log } = state;
+  if (leadership === null) return;
+  const index = quorumValue(state.configurations.current, (id) =>
+    id === state.id ? log.stableIndex : (leadership.progress.get(id)?.matchIndex ?? 0),
+  );
+  if (index <= state.commitIndex || log.termAt(index) !== state.term) return;
+  leadership.uncommittedBytes -= log.bytesBetween(state.commitIndex + 1, index);
+  state.commitIndex = index;
+  leadership.flushDue = true;
+  admitEarlyReads(state);
+}
+
+/** Lets go what may leave: called once before outputs are taken, so that one message carries what many steps brought. */
+export function flush(state: CoreState): void {
+  const { leadership } = state;
+  if (leadership?.flushDue !== true) return;
+  const roundBegins = leadership.roundOpen;
+  leadership.flushDue = false;
+  leadership.roundOpen = false;
+  for (const progress of leadership.progress.values()) {
+    sendAppends(state, leadership, progress);
+    const commitIndex = Math.min(state.commitIndex, progress.matchIndex);
+    const unsaid = commitIndex > progress.sentCommitIndex;
+    const confirms = roundBegins && isVoter(state.configurations.current, progress.id);
+    if (!progress.heartbeatDue && !unsaid && !confirms) continue;
+    progress.heartbeatDue = false;
+    progress.sentCommitIndex = Math.max(progress.sentCommitIndex, commitIndex);
+    const { term } = state;
+    state.outbox.sendNow(progress.id, { kind: 'heartbeat', term, commitIndex, round: leadership.round });
+  }
+  sendTimeoutNow(state, leadership);
+}
+
+function sendAppends(state: CoreState, leadership: Leadership, progress: Progress): void {
+  const { log, options } = state;
+  while (progress.canSend(options)) {
+    const { nextIndex } = progress;
+    const prevTerm = log.termAt(nextIndex - 1);
+    if (prevTerm === null) return readOlder(state, progress);
+    const entries = progress.probeUnanswered ? [] : log.sliceBytes(nextIndex, options.maxAppendBytes);
+    if (entries.length === 0 && progress.mode === 'replicate') break;
+    sendAppend(state, leadership, progress, prevTerm, entries);
+  }
+  if (!progress.checkDue) return;
+  const prevTerm = log.termAt(progress.nextIndex - 1);
+  if (prevTerm !== null) {
+    progress.checkDue = false;
+    sendAppend(state, leadership, progress, prevTerm, []);
+  } else {
+    // What was sent came from the log store, and its term is no longer at hand: begin again from what is certain.
+    progress.probe(progress.matchIndex + 1, state.nowMs);
+    readOlder(state, progress);
+  }
+}
+
+function sendAppend(
+  state: CoreState,
+  leadership: Leadership,
+  progress: Progress,
+  prevTerm: number,
+  entries: readonly Entry[],
+): void {
+  const { term, commitIndex } = state;
+  const prevIndex = progress.nextIndex - 1;
+  const lastIndex = prevIndex + entries.length;
+  const { round } = leadership;
+  state.outbox.sendNow(progress.id, { kind: 'appendRequest', term, prevIndex, prevTerm, commitIndex, round, entries });
+  progress.sentCommitIndex = Math.max(progress.sentCommitIndex, Math.min(commitIndex, lastIndex));
+  let bytes = 0;
+  for (const entry of entries) bytes += entryBytes(entry);
+  progress.sent(lastIndex, bytes, state.nowMs);
+}
+
+/** Asks the log store for what is no longer in memory: one read per follower at a time. */
+function readOlder(state: CoreState, progress: Progress): void {
+  progress.reading = true;
+  if (state.logReads.has(progress.id)) return;
+  const fromIndex = progress.nextIndex;
+  state.logReads.set(progress.id, { term: state.term, fromIndex });
+  state.outbox.readLog.push({ peer: progress.id, fromIndex, maxBytes: state.options.maxAppendBytes });
+}
+
+/** The log store answers. An answer to a read of an earlier leadership, or from another place, only makes room for a new one. */
+export function onLogRead(state: CoreState, input: Extract<Input, { kind: 'logRead' }>): void {
+  const request = state.logReads.get(input.peer);
+  invariant(request !== undefined, `logRead for ${input.peer}, which asked for nothing`);
+  state.logReads.delete(input.peer);
+  const { leadership } = state;
+  const progress = leadership?.progress.get(input.peer);
+  if (leadership === null || progress?.reading !== true) return;
+  progress.reading = false;
+  leadership.flushDue = true;
+  if (request.term !== state.term || request.fromIndex !== progress.nextIndex || !progress.canSend(state.options))
+    return;
+  const entries = readableEntries(state, input.entries);
+  if (entries.length === 0) {
+    progress.needSnapshot(state.nowMs);
+    return;
+  }
+  invariant(
+    input.prevIndex === request.fromIndex - 1 && entries[0]?.index === request.fromIndex,
+    'logRead at another place',
+  );
+  sendAppend(state, leadership, progress, input.prevTerm, entries);
+}
+
+/** The store may hold, beyond what was applied here, entries that were since replaced in memory. */
+function readableEntries(state: CoreState, entries: readonly Entry[]): readonly Entry[] {
+  const { log } = state;
+  const end = entries.findIndex((entry) => entry.index > log.baseIndex && log.termAt(entry.index) !== entry.term);
+  return end < 0 ? entries : entries.slice(0, end);
+}

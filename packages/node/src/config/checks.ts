@@ -1,0 +1,156 @@
+import { type Address, formatAddress, isLoopback, isWildcard, sameAddress } from './address.ts';
+import { ConfigError } from './error.ts';
+import type { DraftConfig, NodeConfig } from './schema.ts';
+
+/** Largest cluster: every voter beyond it costs writes and adds no useful fault tolerance. */
+const MAX_VOTERS = 7;
+
+function conflict(key: string, value: unknown, message: string): ConfigError {
+  return new ConfigError('CONFLICT', key, value, message);
+}
+
+/** Fills in what follows from other values, after checking what these rest on. */
+export function complete(draft: DraftConfig): NodeConfig {
+  const own = draft.cluster.get(draft.nodeId);
+  if (own === undefined) {
+    const ids = [...draft.cluster.keys()].join(', ');
+    throw conflict('nodeId', draft.nodeId, `nodeId is ${draft.nodeId}, not a member of cluster: expected one of ${ids}`);
+  }
+  const peer = draft.peer ?? own;
+  checkPeer(draft, peer, own);
+  const reachable = (listen: Address): Address =>
+    isWildcard(listen.host) ? { host: own.host, port: listen.port } : listen;
+  return {
+    ...draft,
+    peer,
+    advertise: {
+      mqtt: draft.advertise.mqtt ?? reachable(draft.mqtt),
+      http: draft.advertise.http ?? reachable(draft.http),
+      peer: own,
+    },
+  };
+}
+
+/** A node that listens where nobody looks for it would never be in a quorum, and nothing would say why. */
+function checkPeer(draft: DraftConfig, peer: Address, own: Address): void {
+  const entry = `${draft.nodeId}=${formatAddress(own)}`;
+  const advertised = draft.advertise.peer;
+  if (advertised !== undefined) {
+    if (sameAddress(advertised, own)) return;
+    const shown = formatAddress(advertised);
+    throw conflict('advertise.peer', shown, `advertise.peer is ${shown}, but cluster has ${entry}: expected the same`);
+  }
+  if (sameAddress(peer, own) || (isWildcard(peer.host) && peer.port === own.port)) return;
+  const shown = formatAddress(peer);
+  const ways = `the same, a wildcard with that port, or advertise.peer: ${formatAddress(own)}`;
+  throw conflict('peer', shown, `peer is ${shown}, but cluster has ${entry}: expected ${ways}`);
+}
+
+/** Refuses values that are fine alone but do not fit together. */
+export function check(config: NodeConfig): void {
+  checkMembers(config);
+  checkListeners(config);
+  checkTimes(config);
+  checkSizes(config);
+  checkSecurity(config);
+}
+
+function checkMembers(config: NodeConfig): void {
+  const { cluster } = config;
+  if (cluster.size > MAX_VOTERS) {
+    const message = `cluster has ${String(cluster.size)} members: expected at most ${String(MAX_VOTERS)}, best 3 or 5`;
+    throw conflict('cluster', cluster.size, message);
+  }
+  const seen = new Map<string, string>();
+  for (const [id, address] of cluster) {
+    const shown = formatAddress(address);
+    if (isWildcard(address.host)) {
+      const message = `cluster has ${id}=${shown}: expected an address that the other nodes can connect to`;
+      throw conflict('cluster', shown, message);
+    }
+    const other = seen.get(shown);
+    if (other !== undefined) {
+      throw conflict('cluster', shown, `cluster has ${shown} for both ${other} and ${id}: expected one address each`);
+    }
+    seen.set(shown, id);
+  }
+}
+
+function checkListeners(config: NodeConfig): void {
+  const listeners = [
+    ['mqtt', config.mqtt],
+    ['http', config.http],
+    ['peer', config.peer],
+  ] as const;
+  for (const [at, [key, address]] of listeners.entries()) {
+    for (const [otherKey, other] of listeners.slice(0, at)) {
+      const sameHost = address.host === other.host || isWildcard(address.host) || isWildcard(other.host);
+      if (!sameHost || address.port !== other.port) continue;
+      const shown = formatAddress(address);
+      const message = `${key} is ${shown} and ${otherKey} is ${formatAddress(other)}: expected different ports`;
+      throw conflict(key, shown, message);
+    }
+  }
+}
+
+/** Demands `small` <= `large`, or < when strict. */
+function ordered(small: readonly [string, number], large: readonly [string, number], strict: boolean): void {
+  if (strict ? small[1] < large[1] : small[1] <= large[1]) return;
+  const relation = strict ? 'less than' : 'at most';
+  const message = `${small[0]} is ${String(small[1])}: expected ${relation} ${large[0]} (${String(large[1])})`;
+  throw conflict(small[0], small[1], message);
+}
+
+function checkTimes(config: NodeConfig): void {
+  const { raft, serving } = config;
+  const heartbeat = ['raft.heartbeatIntervalMs', raft.heartbeatIntervalMs] as const;
+  ordered(['raft.tickIntervalMs', raft.tickIntervalMs], heartbeat, false);
+  // One lost heartbeat must not start an election, nor end the serving lease.
+  const twice = ['twice raft.heartbeatIntervalMs', 2 * raft.heartbeatIntervalMs] as const;
+  for (const [key, value] of [
+    ['raft.electionTimeoutMs', raft.electionTimeoutMs],
+    ['serving.leaseMs', serving.leaseMs],
+  ] as const) {
+    if (value > twice[1]) continue;
+    const message = `${key} is ${String(value)}: expected more than ${twice[0]} (${String(twice[1])})`;
+    throw conflict(key, value, message);
+  }
+}
+
+function checkSizes(config: NodeConfig): void {
+  const { raft, limits } = config;
+  const inflight = ['raft.maxInflightBytes', raft.maxInflightBytes] as const;
+  ordered(['raft.maxAppendBytes', raft.maxAppendBytes], inflight, false);
+  // A packet beyond it could never be proposed.
+  const uncommitted = ['raft.maxUncommittedBytes', raft.maxUncommittedBytes] as const;
+  ordered(['limits.maxPacketSizeBytes', limits.maxPacketSizeBytes], uncommitted, true);
+}
+
+function checkSecurity(config: NodeConfig): void {
+  const listeners = [
+    ['mqtt', config.mqtt, 'allowAnonymous', 'lets MQTT clients in without credentials'],
+    ['http', config.http, 'insecureHttp', 'serves the HTTP API without authentication'],
+    ['peer', config.peer, 'insecurePeers', 'talks to peers without TLS or secret'],
+  ] as const;
+  for (const [key, address, waiver, meaning] of listeners) {
+    if (isLoopback(address.host) || config[waiver]) continue;
+    const shown = formatAddress(address);
+    const message = `${key} is ${shown}, not a loopback address: expected ${waiver}: true in the config file, which ${meaning}`;
+    throw new ConfigError('INSECURE', waiver, config[waiver], message);
+  }
+}
+
+/** Sentences about what works but is probably not meant; to be logged at start. */
+export function configWarnings(config: NodeConfig): string[] {
+  const warnings: string[] = [];
+  const size = config.cluster.size;
+  if (size === 1) warnings.push('cluster has one member: nothing is replicated');
+  if (size % 2 === 0) {
+    const same = size === 2 ? 'no failure' : `no more failures than ${String(size - 1)}`;
+    warnings.push(`cluster has ${String(size)} members: an even number survives ${same}, best are 3 or 5`);
+  }
+  if (config.serving.leaseMs < config.raft.electionTimeoutMs) {
+    warnings.push('serving.leaseMs is less than raft.electionTimeoutMs: every election stops service for a moment');
+  }
+  return warnings;
+}

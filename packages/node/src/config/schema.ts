@@ -1,0 +1,245 @@
+import type { Address } from './address.ts';
+import { address, boolean, derived, type Infer, integer, members, oneOf, text } from './key-types.ts';
+
+/*
+ * Every key there is. Validation, `quorate start --help`, the reference and the type NodeConfig all come from this
+ * table: a key that is not here does not exist.
+ */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+
+/** Letters, digits, dot, dash and underscore: safe in file names, metrics labels and URLs. */
+const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+
+const anyAddress: Address = { host: '127.0.0.1', port: 1 };
+
+export const SCHEMA = {
+  nodeId: text({
+    doc: 'Name of this node, unique in the cluster and kept for as long as its data directory.',
+    flag: 'node-id',
+    pattern: NODE_ID,
+    expected: 'a name of 1 to 63 letters, digits, ".", "_" or "-", in quotes where YAML would read a number',
+  }),
+  dataDir: text({
+    doc: 'Directory of the log and the state; made if missing. One node each.',
+    flag: 'data-dir',
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL ends a path in every system call.
+    pattern: /^[^\u0000]+$/,
+    expected: 'the path of a directory',
+  }),
+  mqtt: address({
+    doc: 'Where MQTT clients connect.',
+    flag: 'mqtt',
+    default: { host: '127.0.0.1', port: 1883 },
+  }),
+  http: address({
+    doc: 'Where the HTTP API, metrics and probes are served.',
+    flag: 'http',
+    default: { host: '127.0.0.1', port: 18083 },
+  }),
+  peer: derived(
+    address({ doc: 'Where the other nodes connect.', flag: 'peer', default: anyAddress }),
+    "this node's address in cluster",
+  ),
+  cluster: members({
+    doc: 'Node ids and peer addresses of the first members, the same on every node. Three or five nodes.',
+    flag: 'cluster',
+    idPattern: NODE_ID,
+  }),
+  advertise: {
+    mqtt: derived(
+      address({ doc: 'MQTT address that clients are told.', default: anyAddress }),
+      'mqtt; for a wildcard the host of this node in cluster',
+    ),
+    http: derived(
+      address({ doc: 'HTTP address that is shown for this node.', default: anyAddress }),
+      'http; for a wildcard the host of this node in cluster',
+    ),
+    peer: derived(
+      address({ doc: 'Peer address that the other nodes use; it equals the entry in cluster.', default: anyAddress }),
+      "this node's address in cluster",
+    ),
+  },
+  allowAnonymous: boolean({
+    doc: 'Lets MQTT clients in without credentials also when mqtt is not a loopback address.',
+    default: false,
+  }),
+  insecureHttp: boolean({
+    doc: 'Serves the HTTP API without authentication also when http is not a loopback address.',
+    default: false,
+  }),
+  insecurePeers: boolean({
+    doc: 'Talks to peers without TLS or secret also when peer is not a loopback address.',
+    default: false,
+  }),
+  log: {
+    level: oneOf({
+      doc: 'Least severe level that is logged.',
+      values: ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
+      default: 'info',
+    }),
+    pretty: oneOf({
+      doc: 'Logs for people instead of JSON lines; auto does so on a terminal.',
+      values: ['auto', true, false],
+      default: 'auto',
+    }),
+  },
+  raft: {
+    electionTimeoutMs: integer({
+      doc: 'A follower that hears nothing for this long, up to twice as long at random, starts an election.',
+      default: 600,
+      min: 100,
+      max: 60_000,
+    }),
+    heartbeatIntervalMs: integer({
+      doc: 'How often an idle leader shows that it is alive; less than half of the election timeout.',
+      default: 100,
+      min: 10,
+      max: 10_000,
+    }),
+    tickIntervalMs: integer({
+      doc: 'Resolution of the timers of the consensus core; at most the heartbeat interval.',
+      default: 10,
+      min: 1,
+      max: 1_000,
+    }),
+    maxAppendBytes: integer({
+      doc: 'Most bytes of entries in one message to a follower; a single larger entry still goes.',
+      default: MIB,
+      min: 4 * KIB,
+      max: 64 * MIB,
+    }),
+    maxInflightAppends: integer({
+      doc: 'Most unanswered append messages per follower.',
+      default: 64,
+      min: 1,
+      max: 4_096,
+    }),
+    maxInflightBytes: integer({
+      doc: 'Most unanswered bytes of entries per follower; at least raft.maxAppendBytes.',
+      default: 16 * MIB,
+      min: 4 * KIB,
+      max: GIB,
+    }),
+    recentLogBytes: integer({
+      doc: 'Newest part of the log that is kept in memory for followers and deliveries.',
+      default: 64 * MIB,
+      min: MIB,
+      max: 16 * GIB,
+    }),
+    maxUncommittedBytes: integer({
+      doc: 'Most bytes of entries that wait for a majority; beyond that new commands wait. More than one packet.',
+      default: 64 * MIB,
+      min: MIB,
+      max: 4 * GIB,
+    }),
+    slowWriteMs: integer({
+      doc: 'A log write that takes longer is reported in the log.',
+      default: 100,
+      min: 1,
+      max: 60_000,
+    }),
+  },
+  serving: {
+    leaseMs: integer({
+      doc: 'A node serves its clients only when it has heard of a leader within this time; more than two heartbeats.',
+      default: 1_000,
+      min: 50,
+      max: 60_000,
+    }),
+    gracePeriodMs: integer({
+      doc: 'How long connected clients are kept without a quorum before they are let go.',
+      default: 5_000,
+      min: 0,
+      max: 600_000,
+    }),
+  },
+  limits: {
+    maxPacketSizeBytes: integer({
+      doc: 'Largest MQTT packet that a client may send.',
+      default: MIB,
+      min: KIB,
+      max: 256 * MIB,
+    }),
+    maxConnections: integer({
+      doc: 'Most MQTT connections to this node.',
+      default: 10_000,
+      min: 1,
+      max: 1_000_000,
+    }),
+    receiveMaximum: integer({
+      doc: 'Most QoS 1 and 2 messages that a client may send before it has their acknowledgements.',
+      default: 1_024,
+      min: 1,
+      max: 65_535,
+    }),
+    maxKeepAliveSec: integer({
+      doc: 'Longest keep-alive; an MQTT 5 client that asks for more, or for none, is given this one.',
+      default: 65_535,
+      min: 5,
+      max: 65_535,
+    }),
+    maxInflightMessages: integer({
+      doc: 'Most QoS 1 and 2 messages sent to a client before it acknowledges, whatever it allows.',
+      default: 1_024,
+      min: 1,
+      max: 65_535,
+    }),
+    maxOutgoingBufferBytes: integer({
+      doc: 'Most bytes that wait in memory for one slow client; then QoS 0 is dropped and the rest stays queued.',
+      default: 8 * MIB,
+      min: 64 * KIB,
+      max: GIB,
+    }),
+    maxSubscriptionsPerClient: integer({
+      doc: 'Most subscriptions of one session.',
+      default: 1_000,
+      min: 1,
+      max: 1_000_000,
+    }),
+    maxTopicLevels: integer({
+      doc: 'Most levels of a topic name or filter.',
+      default: 128,
+      min: 1,
+      max: 1_024,
+    }),
+    connectTimeoutMs: integer({
+      doc: 'A connection that has not sent a whole CONNECT after this time is closed.',
+      default: 10_000,
+      min: 100,
+      max: 300_000,
+    }),
+  },
+  checkpoint: {
+    intervalMs: integer({
+      doc: 'Time between two writes of changed state records.',
+      default: 1_000,
+      min: 100,
+      max: 600_000,
+    }),
+    maxBytes: integer({
+      doc: 'A checkpoint comes earlier when this many bytes of log have gathered.',
+      default: 32 * MIB,
+      min: MIB,
+      max: 4 * GIB,
+    }),
+  },
+  sysIntervalSec: integer({
+    doc: 'Seconds between two publishes below $SYS; 0 for none.',
+    default: 10,
+    min: 0,
+    max: 86_400,
+  }),
+};
+
+/** Values as given or defaulted, before the derived ones are filled in. */
+export type DraftConfig = Infer<typeof SCHEMA>;
+
+/** The whole configuration of a node, complete and checked. */
+export type NodeConfig = Omit<DraftConfig, 'peer' | 'advertise'> & {
+  readonly peer: Address;
+  /** How others reach this node. */
+  readonly advertise: { readonly mqtt: Address; readonly http: Address; readonly peer: Address };
+};

@@ -1,0 +1,55 @@
+import swagger from '@fastify/swagger';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { answerClientError, answerFrameworkError, useErrorEnvelope } from './errors.ts';
+import type { NodeView } from './node-view.ts';
+import { routes } from './routes.ts';
+
+/** What the HTTP API of a node needs. */
+export interface HttpServerOptions {
+  readonly view: NodeView;
+  readonly logger: FastifyBaseLogger;
+  /** Release shown in the OpenAPI document. */
+  readonly version?: string;
+}
+
+/** No request of this API has a body worth the name. */
+const BODY_LIMIT_BYTES = 64 * 1024;
+const REQUEST_TIMEOUT_MS = 10_000;
+const KEEP_ALIVE_TIMEOUT_MS = 30_000;
+const MAX_CONNECTIONS = 1_000;
+
+/**
+ * The HTTP server of a node, not yet listening: `await server.listen({ host, port })`, later `await server.close()`.
+ * Every error body is `{"code","reason"}`.
+ */
+export function createHttpServer(options: HttpServerOptions): FastifyInstance {
+  const { view, logger, version = '0.1.0' } = options;
+  const app = fastify({
+    loggerInstance: logger.child({ component: 'http' }),
+    // Probes and scrapes come every second; they would be most of the log.
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    // Its own 503 while closing would not be in the envelope; requests that still come are answered.
+    return503OnClosing: false,
+    clientErrorHandler: answerClientError,
+    frameworkErrors: answerFrameworkError,
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  app.server.maxConnections = MAX_CONNECTIONS;
+  useErrorEnvelope(app);
+  app.addHook('onRequest', (_request, reply, done) => {
+    // Every answer is about this moment.
+    reply.header('cache-control', 'no-store');
+    done();
+  });
+  app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Quorate', description: 'HTTP API of a Quorate node', version, license: { name: 'Apache-2.0' } },
+    },
+  });
+  app.register(routes(view));
+  return app;
+}

@@ -1,0 +1,139 @@
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { type Cell, counter, gauge, type LabelledCells, labelledCounter, labelledGauge } from './cells.ts';
+import { Histogram } from './histogram.ts';
+
+const PREFIX = 'quorate_';
+
+/** 100 us to 10 s: from one fast fsync to a stall that a client notices. */
+const SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const PIECES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096];
+
+export interface MetricsOptions {
+  /** With CPU, memory, event loop delay and garbage collection of the process; true by default. One node per process. */
+  readonly processMetrics?: boolean;
+}
+
+/** Everything a node counts. Set and bump the members; {@link Metrics.expose} reads them. */
+export type Metrics = ReturnType<typeof createMetrics>;
+
+type ByQos = readonly [qos0: Cell, qos1: Cell, qos2: Cell];
+
+function byQos(cells: LabelledCells): ByQos {
+  return [cells.of('0'), cells.of('1'), cells.of('2')];
+}
+
+function clientMetrics(registry: Registry) {
+  const about = (name: string, help: string) => ({ name: PREFIX + name, help });
+  const qos = { label: 'qos', initial: ['0', '1', '2'] };
+  return {
+    connections: gauge(registry, about('connections', 'MQTT connections to this node.')),
+    connectionsTotal: counter(registry, about('connections_total', 'MQTT connections accepted since the start.')),
+    /** By reason in snake_case: `server_unavailable`, `too_many_connections`. */
+    connectsRefused: labelledCounter(registry, {
+      ...about('connects_refused_total', 'CONNECTs and connections that were refused.'),
+      label: 'reason',
+    }),
+    /** By reason in snake_case: `client`, `keep_alive`, `taken_over`, `protocol_error`, `no_quorum`. */
+    disconnects: labelledCounter(registry, {
+      ...about('disconnects_total', 'MQTT connections that ended.'),
+      label: 'reason',
+    }),
+    sessions: gauge(registry, about('sessions', 'Sessions in the replicated state.')),
+    subscriptions: gauge(registry, about('subscriptions', 'Subscriptions in the replicated state.')),
+    retainedMessages: gauge(registry, about('retained_messages', 'Retained messages in the replicated state.')),
+    /** Index by QoS: `messagesReceived[1].value++`. */
+    messagesReceived: byQos(
+      labelledCounter(registry, { ...about('messages_received_total', 'PUBLISH packets from clients.'), ...qos }),
+    ),
+    /** Index by QoS. */
+    messagesSent: byQos(
+      labelledCounter(registry, { ...about('messages_sent_total', 'PUBLISH packets to clients.'), ...qos }),
+    ),
+    /** By reason in snake_case: `queue_full`, `slow_client`, `expired`, `packet_too_large`. */
+    messagesDropped: labelledCounter(registry, {
+      ...about('messages_dropped_total', 'Messages that a limit or an expiry dropped.'),
+      label: 'reason',
+    }),
+    takeovers: counter(registry, about('takeovers_total', 'Sessions of this node taken over by another connection.')),
+    /** By the error's code: `INVALID_UTF8`. */
+    protocolErrors: labelledCounter(registry, {
+      ...about('protocol_errors_total', 'Connections closed for what the client sent.'),
+      label: 'code',
+    }),
+  };
+}
+
+function consensusMetrics(registry: Registry) {
+  const about = (name: string, help: string) => ({ name: PREFIX + name, help });
+  return {
+    /** 1 or 0. */
+    serving: gauge(registry, about('serving', '1 when this node serves clients: in a quorum, within its lease.')),
+    raftTerm: gauge(registry, about('raft_term', 'Current term.')),
+    /** 1 or 0. */
+    raftIsLeader: gauge(registry, about('raft_is_leader', '1 when this node leads.')),
+    raftLeaderChanges: counter(
+      registry,
+      about('raft_leader_changes_total', 'Times that this node saw another leader than before.'),
+    ),
+    raftCommitIndex: gauge(registry, about('raft_commit_index', 'Highest log index known to be committed.')),
+    raftAppliedIndex: gauge(registry, about('raft_applied_index', 'Highest log index applied to the state.')),
+    unappliedProposalBytes: gauge(
+      registry,
+      about('unapplied_proposal_bytes', 'Bytes of commands proposed by this node and not yet applied.'),
+    ),
+    logWriteBytes: counter(registry, about('log_write_bytes_total', 'Bytes written to the log.')),
+    /** By node id: 1 while connected, 0 while not. */
+    peerConnected: labelledGauge(registry, {
+      ...about('peer_connected', '1 while connected to the peer.'),
+      label: 'peer',
+    }),
+    /** `in` and `out`. */
+    peerBytes: labelledCounter(registry, {
+      ...about('peer_bytes_total', 'Bytes from and to peers.'),
+      label: 'direction',
+      initial: ['in', 'out'],
+    }),
+  };
+}
+
+function histograms() {
+  const about = (name: string, help: string, buckets: readonly number[]) =>
+    new Histogram({ name: PREFIX + name, help, buckets });
+  return {
+    publishCommitSeconds: about('publish_commit_seconds', 'From a proposed publish to its commit and apply.', SECONDS),
+    logWriteSeconds: about('log_write_seconds', 'One synced write to the log.', SECONDS),
+    logBatchCommands: about('log_batch_commands', 'Commands in one batch of this node.', PIECES),
+    checkpointSeconds: about('checkpoint_seconds', 'One checkpoint of the state store.', SECONDS),
+  };
+}
+
+/**
+ * The metrics of one node, in a registry of their own.
+ *
+ * A hot path keeps a cell (`const sent = metrics.messagesSent[1]`) and bumps `sent.value`.
+ * What is cheaper to look up than to track is set in a function given to {@link Metrics.onScrape}.
+ */
+export function createMetrics(options: MetricsOptions = {}) {
+  const registry = new Registry();
+  if (options.processMetrics ?? true) collectDefaultMetrics({ register: registry, prefix: PREFIX });
+  const scrapeHooks: (() => void)[] = [];
+  const observed = histograms();
+  return {
+    ...clientMetrics(registry),
+    ...consensusMetrics(registry),
+    ...observed,
+    /** Calls `hook` before each scrape, to set gauges. It must be quick and must not throw. */
+    onScrape(hook: () => void): void {
+      scrapeHooks.push(hook);
+    },
+    /** Everything as Prometheus text, version 0.0.4. */
+    async expose(): Promise<string> {
+      for (const hook of scrapeHooks) hook();
+      const plain = await registry.metrics();
+      return [plain, ...Object.values(observed).map((each) => each.expose())].join('\n');
+    },
+  };
+}
+
+/** Content type of the text of {@link Metrics.expose}. */
+export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;

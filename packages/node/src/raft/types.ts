@@ -1,0 +1,79 @@
+import type { Entry, Input, Message, NodeId, Outputs, Status } from '@quorate/consensus';
+import type { LogStore } from '@quorate/storage';
+import type { Clock } from './clock.ts';
+
+/** What the driver needs of a `RaftCore`. */
+export interface DrivenCore {
+  step(input: Input): void;
+  takeOutputs(options: { readonly holdWrite: boolean }): Outputs;
+  /** May say yes when there is nothing; a no is certain. */
+  hasOutputs(options: { readonly holdWrite: boolean }): boolean;
+  status(): Status;
+  canPropose(): boolean;
+}
+
+/** All called synchronously, from one of the driver's own turns unless it says otherwise. */
+export interface RaftDriverHandlers {
+  /** Committed entries, in log order, each exactly once. An error thrown here is fatal. */
+  onCommitted(entries: readonly Entry[]): void;
+  /** Role, term, leader or configuration changed. Proposals not yet in the log are gone when leadership is. */
+  onStatus(status: Status): void;
+  /** The read that was asked for as `id` is linearizable once the state machine stands at `index` or later. */
+  onRead(id: number, index: number): void;
+  /** The read can not be answered; ask again, which takes a new id. */
+  onReadFailed(id: number): void;
+  /** Storage failed or an invariant is broken. Once; from then on the driver does nothing any more. */
+  onFatal(error: unknown): void;
+  /** A write takes long: once per write, while it is in flight if it stalls, else at its end. */
+  onSlowWrite(durationMs: number, sizeBytes: number): void;
+  onWriteDone(durationMs: number, sizeBytes: number, entryCount: number): void;
+}
+
+export interface RaftDriverOptions {
+  readonly core: DrivenCore;
+  /** Open. The driver does all its writing; it does not close it. */
+  readonly log: LogStore;
+  readonly send: (to: NodeId, message: Message) => void;
+  /** Called when everything that one pump sends has been given to `send`. */
+  readonly flush?: () => void;
+  readonly clock: Clock;
+  readonly handlers: RaftDriverHandlers;
+  /** Stamp of the last entry that the log or the state machine knows; 0 for a new cluster. */
+  readonly lastStampMs: number;
+  readonly limits?: Partial<RaftDriverLimits>;
+}
+
+export interface RaftDriverLimits {
+  readonly tickIntervalMs: number;
+  /** Soft bound on the data of one entry: batches are gathered up to it. */
+  readonly maxEntryBytes: number;
+  /** Bound on batches that wait to become entries. */
+  readonly maxPendingProposalBytes: number;
+  /** Bound on committed entries that wait for the state machine: beyond it a leader takes no proposals. */
+  readonly maxBacklogBytes: number;
+  /** Reads that wait at one time. */
+  readonly maxPendingReads: number;
+  /** Committed entries are handed over in slices of at most so many bytes of data ... */
+  readonly applySliceBytes: number;
+  /** ... and entries; */
+  readonly applySliceEntries: number;
+  /** after so long the rest waits for the next turn. */
+  readonly applySliceMs: number;
+  /** A write is reported as slow from this duration on. */
+  readonly slowWriteMs: number;
+  /** A write in flight for so long is a stall: a leader hands over. */
+  readonly stallAfterMs: number;
+}
+
+export const DEFAULT_RAFT_DRIVER_LIMITS: RaftDriverLimits = {
+  tickIntervalMs: 10,
+  maxEntryBytes: 64 * 1024,
+  maxPendingProposalBytes: 8 * 1024 * 1024,
+  maxBacklogBytes: 64 * 1024 * 1024,
+  maxPendingReads: 65_536,
+  applySliceBytes: 64 * 1024,
+  applySliceEntries: 256,
+  applySliceMs: 8,
+  slowWriteMs: 100,
+  stallAfterMs: 1_000,
+};

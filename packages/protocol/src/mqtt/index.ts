@@ -1,0 +1,12 @@
+export * from './packets.ts';
+export * from './reason-codes.ts';
+export * from './errors.ts';
+export * from './utf8.ts';
+export * from './topics.ts';
+export { PacketFramer } from './framer.ts';
+export { decodePacket, readPacketId } from './decode.ts';
+export { decodeConnect, type ConnectLimits } from './decode-connect.ts';
+export { decodePublish } from './decode-publish.ts';
+export { encodeConnack } from './encode-connack.ts';
+export { type AckType, encodeDisconnect, encodeSuback, encodeUnsuback, PINGRESP, writeAck } from './encode.ts';
+export { encodePublishQoS0, type PublishExtras, publishSizeBytes, writePublish } from './encode-publish.ts';

@@ -1,0 +1,59 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { hasCode } from '../errors.ts';
+
+/**
+ * A note of which process uses a data directory. It is not the lock (LevelDB's LOCK is, and the kernel frees that one
+ * whatever happens): it lets a second process be refused before it touches the database, and named in the message.
+ */
+interface Holder {
+  readonly pid: number;
+  /** Start time of the process and boot of the machine: a process id alone is used again. Null where not known. */
+  readonly started: string | null;
+}
+
+/** Words for the process that holds the directory, or null if none that still runs is known. */
+export async function findHolder(path: string): Promise<string | null> {
+  const holder = await readHolder(path);
+  if (holder === null || holder.pid === process.pid || holder.started === null) return null;
+  return (await startOf(holder.pid)) === holder.started ? `process ${holder.pid}` : null;
+}
+
+/** Words for the process that the note names, running or not, for the message when the lock is refused. */
+export async function describeHolder(path: string): Promise<string> {
+  const holder = await readHolder(path);
+  return holder === null ? 'another process' : `process ${holder.pid}`;
+}
+
+export async function writeHolder(path: string): Promise<void> {
+  const holder: Holder = { pid: process.pid, started: await startOf(process.pid) };
+  await writeFile(path, `${JSON.stringify(holder)}\n`, { mode: 0o600 });
+}
+
+export async function removeHolder(path: string): Promise<void> {
+  await rm(path, { force: true });
+}
+
+async function readHolder(path: string): Promise<Holder | null> {
+  try {
+    const { pid, started } = JSON.parse(await readFile(path, 'utf8')) as Partial<Holder>;
+    if (typeof pid !== 'number') return null;
+    return { pid, started: typeof started === 'string' ? started : null };
+  } catch (error) {
+    // Half written by a process that was killed: as good as none.
+    if (error instanceof SyntaxError || hasCode(error, 'ENOENT')) return null;
+    throw error;
+  }
+}
+
+/** On Linux: boot id and start time in ticks; elsewhere and for a process that is gone: null. */
+async function startOf(pid: number): Promise<string | null> {
+  try {
+    const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+    // The second field is the command in parentheses and may hold anything; start time is field 22.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? null : `${boot}:${fields[19]}`;
+  } catch {
+    return null;
+  }
+}

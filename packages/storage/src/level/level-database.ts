@@ -1,0 +1,71 @@
+import { ClassicLevel } from 'classic-level';
+import { hasCode, reasonOf, StorageError, type StorageErrorCode } from '../errors.ts';
+import { findDamageReports } from './diagnostics.ts';
+import { findSilentDamage } from './write-ahead-log.ts';
+
+export type Level = ClassicLevel<Buffer, Buffer>;
+
+/** Options of a synced and an unsynced write. With both encodings named abstract-level need not clone them. */
+export const SYNC = Object.freeze({ sync: true, keyEncoding: 'buffer', valueEncoding: 'buffer' } as const);
+export const UNSYNCED = Object.freeze({ sync: false, keyEncoding: 'buffer', valueEncoding: 'buffer' } as const);
+
+export interface LevelTuning {
+  /** Bytes of writes gathered in memory and in LevelDB's log before a table is written. */
+  readonly writeBufferSizeBytes: number;
+  readonly cacheSizeBytes: number;
+  /** Snappy. Of no use for payloads that are dense or compressed already. */
+  readonly compression: boolean;
+}
+
+export interface LevelDatabase {
+  readonly level: Level;
+  readonly path: string;
+  /** Signs of damage in LevelDB's files: what it reported at this start or the one before, and what it keeps silent. */
+  readonly doubts: readonly string[];
+}
+
+/**
+ * Opens or creates a LevelDB database. LevelDB's LOCK keeps other processes out for as long as it is open.
+ * @param damaged code to use when LevelDB finds its files damaged
+ * @throws StorageError DIRECTORY_LOCKED, DATABASE_NOT_OPENED or `damaged`
+ */
+export async function openLevelDatabase(
+  path: string,
+  tuning: LevelTuning,
+  damaged: StorageErrorCode,
+): Promise<LevelDatabase> {
+  // Opening renames LOG to LOG.old. Read it first: the process before may have ended before it could report.
+  const earlier = await findDamageReports(path);
+  const silent = await findSilentDamage(path);
+  // Only now: abstract-level begins to open by itself, one tick after construction.
+  const level: Level = new ClassicLevel(path, {
+    keyEncoding: 'buffer',
+    valueEncoding: 'buffer',
+    writeBufferSize: tuning.writeBufferSizeBytes,
+    cacheSize: tuning.cacheSizeBytes,
+    compression: tuning.compression,
+  });
+  try {
+    await level.open();
+  } catch (error) {
+    throw openError(path, error, damaged);
+  }
+  const now = await findDamageReports(path);
+  const doubts = [
+    ...earlier.map((line) => `LevelDB reported in the run before, in ${path}: ${line}`),
+    ...silent.map((finding) => `In ${path}, before LevelDB opened it: ${finding}.`),
+    ...now.map((line) => `LevelDB reported at this start, in ${path}: ${line}`),
+  ];
+  return { level, path, doubts };
+}
+
+function openError(path: string, error: unknown, damaged: StorageErrorCode): StorageError {
+  const reason = reasonOf(error);
+  if (hasCode(error, 'LEVEL_LOCKED')) {
+    return new StorageError('DIRECTORY_LOCKED', { path, holder: 'another process' }, error);
+  }
+  if (hasCode(error, 'LEVEL_CORRUPTION')) {
+    return new StorageError(damaged, { path, reason, index: 'unknown' }, error);
+  }
+  return new StorageError('DATABASE_NOT_OPENED', { path, reason }, error);
+}

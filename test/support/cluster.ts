@@ -1,0 +1,163 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { NodeProcess } from './node-process.ts';
+import { freePorts } from './ports.ts';
+import { onFailure } from './suite.ts';
+import { waitFor } from './wait.ts';
+
+export { NodeProcess } from './node-process.ts';
+export { waitFor } from './wait.ts';
+
+/** Options of {@link startCluster}. */
+export interface ClusterOptions {
+  /** How many nodes, named n1, n2, ...; 3 by default. */
+  readonly nodes?: number;
+  /** The configuration file of every node. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** Environment of every node, besides that of the test process. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The JavaScript file to run instead of this checkout's command: another release, or a stand-in. */
+  readonly executable?: string;
+  /** How long all nodes may take to become ready; 20 s by default. 0: do not wait. */
+  readonly readyTimeoutMs?: number;
+}
+
+const READY_TIMEOUT_MS = 20_000;
+/** When set, data directories and logs are left in place. */
+const KEEP = process.env['QUORATE_TEST_KEEP'] !== undefined;
+
+const running = new Set<TestCluster>();
+
+/** A cluster of real processes on loopback. */
+export class TestCluster {
+  readonly nodes: readonly NodeProcess[];
+  private readonly folder: string;
+  private readonly forget: () => void;
+
+  constructor(folder: string, nodes: readonly NodeProcess[]) {
+    this.folder = folder;
+    this.nodes = nodes;
+    this.forget = onFailure(() => this.describe());
+    running.add(this);
+  }
+
+  /** The node with this id. */
+  node(id: string): NodeProcess {
+    const found = this.nodes.find((node) => node.id === id);
+    if (found === undefined) throw new Error(`no node ${id}`);
+    return found;
+  }
+
+  /** Nodes whose process runs (paused ones too). */
+  live(): NodeProcess[] {
+    return this.nodes.filter((node) => node.isRunning());
+  }
+
+  /** Waits until GET /readyz is 200 on these nodes, all by default. Fails at once when one of them has ended. */
+  async waitReady(ids?: readonly string[], timeoutMs = READY_TIMEOUT_MS): Promise<void> {
+    const nodes = ids === undefined ? this.nodes : ids.map((id) => this.node(id));
+    let dead: NodeProcess | undefined;
+    const look = async (): Promise<boolean> => {
+      dead = nodes.find((node) => !node.isRunning());
+      if (dead !== undefined) return true;
+      return (await Promise.all(nodes.map((node) => node.isReady()))).every(Boolean);
+    };
+    await waitFor(look, { timeoutMs, what: `${nodes.map((node) => node.id).join(', ')} to be ready` });
+    if (dead !== undefined) throw new Error(`node ${dead.id} ${dead.ending} while it was to become ready`);
+  }
+
+  /**
+   * The id of the leader: of all answers of live nodes, the one with the highest term. Waits until there is one.
+   *
+   * @param options.not a node that must not be the answer: the old leader, when a new one is waited for
+   */
+  async leader(options: { readonly not?: string; readonly timeoutMs?: number } = {}): Promise<string> {
+    const { not, timeoutMs = 10_000 } = options;
+    const look = async (): Promise<string | undefined> => {
+      const answers = await Promise.all(this.live().map(askLeader));
+      let best: { readonly id: string; readonly term: number } | undefined;
+      for (const answer of answers) {
+        if (answer !== undefined && (best === undefined || answer.term > best.term)) best = answer;
+      }
+      return best?.id === not ? undefined : best?.id;
+    };
+    return waitFor(look, { timeoutMs, what: `a leader${not === undefined ? '' : ` other than ${not}`}` });
+  }
+
+  /** State and last log lines of every node. */
+  describe(): string {
+    return this.nodes.map((node) => `--- node ${node.id}: ${node.ending}; log:\n${node.logTail()}`).join('\n');
+  }
+
+  /** Kills every node and removes data and logs. May be called more than once. */
+  async stopAll(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.kill('SIGKILL')));
+    this.dispose();
+  }
+
+  /** What {@link stopAll} does, without waiting; for the exit of the test process. */
+  dispose(): void {
+    for (const node of this.nodes) node.killNow();
+    this.forget();
+    running.delete(this);
+    if (KEEP) process.stdout.write(`kept ${this.folder}\n`);
+    else rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+async function askLeader(node: NodeProcess): Promise<{ readonly id: string; readonly term: number } | undefined> {
+  try {
+    const { status, body } = await node.get('/api/v1/leader');
+    if (status !== 200) return undefined;
+    return JSON.parse(body) as { id: string; term: number };
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Starts a cluster of real processes and waits until every node is ready.
+ *
+ * The processes end and their data goes when the test process exits, however it exits; call `stopAll` in an `after`
+ * hook all the same. When a test fails, the last log lines of each node are printed.
+ */
+export async function startCluster(options: ClusterOptions = {}): Promise<TestCluster> {
+  const { nodes: count = 3, config, env, executable, readyTimeoutMs = READY_TIMEOUT_MS } = options;
+  const ports = await freePorts(count * 3);
+  const specs = Array.from({ length: count }, (_none, at) => {
+    const [mqttPort, httpPort, peerPort] = ports.slice(at * 3, at * 3 + 3) as [number, number, number];
+    return { id: `n${at + 1}`, mqttPort, httpPort, peerPort };
+  });
+  const folder = mkdtempSync(join(tmpdir(), 'quorate-test-'));
+  const args = ['--cluster', specs.map((spec) => `${spec.id}=127.0.0.1:${spec.peerPort}`).join(',')];
+  if (config !== undefined) {
+    const file = join(folder, 'config.yaml');
+    // JSON is YAML.
+    writeFileSync(file, JSON.stringify(config, null, 2));
+    args.push('--config', file);
+  }
+  const common = { args, ...(env && { env }), ...(executable !== undefined && { executable }) };
+  const cluster = new TestCluster(
+    folder,
+    specs.map((spec) => new NodeProcess({ ...spec, ...common, folder: join(folder, spec.id) })),
+  );
+  try {
+    await Promise.all(cluster.nodes.map((node) => node.start()));
+    if (readyTimeoutMs > 0) await cluster.waitReady(undefined, readyTimeoutMs);
+  } catch (error) {
+    const state = cluster.describe();
+    await cluster.stopAll();
+    throw new Error(`the cluster did not come up: ${(error as Error).message}\n${state}`, { cause: error });
+  }
+  return cluster;
+}
+
+function disposeAll(): void {
+  for (const cluster of [...running]) cluster.dispose();
+}
+
+process.on('exit', disposeAll);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => process.exit(1));
+}

@@ -1,0 +1,153 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The command of this checkout. */
+export const QUORATE = fileURLToPath(new URL('../../packages/cli/bin/quorate.js', import.meta.url));
+const HTTP_TIMEOUT_MS = 2_000;
+const STOP_TIMEOUT_MS = 30_000;
+
+/** What a {@link NodeProcess} is started with; all addresses are on 127.0.0.1. */
+export interface NodeSpec {
+  readonly id: string;
+  readonly mqttPort: number;
+  readonly httpPort: number;
+  readonly peerPort: number;
+  /** A folder of this node alone: its data directory and its log file lie below. */
+  readonly folder: string;
+  /** Arguments after those for id, data directory and addresses. */
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** The JavaScript file to run; {@link QUORATE} unless it is to be another release or a stand-in. */
+  readonly executable?: string;
+}
+
+/** An answer of the HTTP API. */
+export interface HttpAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** One node as a process of its own, which can be stopped, killed, paused and started again on the same data. */
+export class NodeProcess {
+  readonly id: string;
+  readonly mqttPort: number;
+  readonly httpPort: number;
+  readonly peerPort: number;
+  readonly dataDir: string;
+  private readonly spec: NodeSpec;
+  private readonly logPath: string;
+  private child: ChildProcess | undefined;
+
+  constructor(spec: NodeSpec) {
+    this.spec = spec;
+    this.id = spec.id;
+    this.mqttPort = spec.mqttPort;
+    this.httpPort = spec.httpPort;
+    this.peerPort = spec.peerPort;
+    this.dataDir = join(spec.folder, 'data');
+    this.logPath = join(spec.folder, 'log');
+    mkdirSync(this.dataDir, { recursive: true });
+  }
+
+  /** The process id, undefined while the node is down. */
+  get pid(): number | undefined {
+    return this.isRunning() ? this.child?.pid : undefined;
+  }
+
+  isRunning(): boolean {
+    return this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** How the last process ended, for messages. */
+  get ending(): string {
+    if (this.child === undefined) return 'never started';
+    if (this.isRunning()) return 'running';
+    return `ended with ${this.child.signalCode ?? `exit code ${this.child.exitCode}`}`;
+  }
+
+  /** Starts the process; it is not ready yet when this returns. */
+  async start(): Promise<void> {
+    if (this.isRunning()) throw new Error(`node ${this.id} is running already`);
+    const { id, mqttPort, httpPort, peerPort, args } = this.spec;
+    const log = openSync(this.logPath, 'a');
+    const flags = ['start', '--node-id', id, '--data-dir', this.dataDir];
+    const addresses = [
+      ['--mqtt', mqttPort],
+      ['--http', httpPort],
+      ['--peer', peerPort],
+    ].flatMap(([flag, port]) => [String(flag), `127.0.0.1:${port}`]);
+    try {
+      this.child = spawn(process.execPath, [this.spec.executable ?? QUORATE, ...flags, ...addresses, ...args], {
+        stdio: ['ignore', log, log],
+        env: { ...process.env, ...this.spec.env },
+      });
+      await once(this.child, 'spawn');
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  /** Sends a signal. One that ends the process is waited for, SIGSTOP and SIGCONT are not. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const child = this.child;
+    if (child === undefined || !this.isRunning()) return;
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') await ended;
+  }
+
+  /** Ends the process at once and waits for nothing; for the exit of the test process. */
+  killNow(): void {
+    if (this.isRunning()) this.child?.kill('SIGKILL');
+  }
+
+  /**
+   * Stops the node with SIGTERM.
+   *
+   * @throws when it does not end within 30 s or its exit code is not 0
+   */
+  async stop(): Promise<void> {
+    const child = this.child;
+    if (child === undefined || !this.isRunning()) throw new Error(`node ${this.id} is not running: ${this.ending}`);
+    const ended = once(child, 'exit');
+    child.kill('SIGTERM');
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_done, failed) => {
+      timer = setTimeout(
+        () => failed(new Error(`node ${this.id} did not stop within ${STOP_TIMEOUT_MS} ms`)),
+        STOP_TIMEOUT_MS,
+      );
+    });
+    await Promise.race([ended, late]).finally(() => clearTimeout(timer));
+    if (child.exitCode !== 0) throw new Error(`node ${this.id} was to stop with exit code 0, but ${this.ending}`);
+  }
+
+  /** All output since the first start. */
+  logs(): string {
+    return existsSync(this.logPath) ? readFileSync(this.logPath, 'utf8') : '';
+  }
+
+  /** The end of {@link logs}. */
+  logTail(lines = 40): string {
+    return this.logs().trimEnd().split('\n').slice(-lines).join('\n');
+  }
+
+  /** GET on this node's HTTP API. */
+  async get(path: string): Promise<HttpAnswer> {
+    const url = `http://127.0.0.1:${this.httpPort}${path}`;
+    const response = await fetch(url, { signal: AbortSignal.timeout(HTTP_TIMEOUT_MS) });
+    return { status: response.status, body: await response.text() };
+  }
+
+  /** Whether GET /readyz says so; false when there is no answer. */
+  async isReady(): Promise<boolean> {
+    try {
+      return (await this.get('/readyz')).status === 200;
+    } catch {
+      return false;
+    }
+  }
+}
