@@ -44,6 +44,9 @@ export class Publisher extends Connection implements Source {
 
   constructor(run: Run, connection: ConnectionOptions, load: PublisherOptions) {
     super(run, connection);
+    if (run.qos === 0 && load.e2eWindow === 0 && load.pace === null) {
+      throw new Error('a QoS 0 publisher needs an end-to-end window or a rate: nothing else stops it');
+    }
     this.#load = load;
     this.#template = encodePublish(load.topic, run.qos, makePayload(run.magic, load.index, load.payloadBytes));
     const ids = Math.min(65_535, Math.max(256, load.window * 4));

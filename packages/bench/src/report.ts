@@ -1,7 +1,7 @@
 /** Results as text for a terminal, as Markdown, and as JSON. */
 import type { Machine } from './cpu.ts';
 import { type Summary, summarize } from './summary.ts';
-import type { RunOptions, RunResult, Scenario } from './types.ts';
+import type { RunCpu, RunOptions, RunResult, Scenario } from './types.ts';
 
 /** Everything a report needs. */
 export interface Report {
@@ -16,6 +16,8 @@ export interface Report {
 /** A generator that used more than this was, or nearly was, the limit of its own measurement. */
 const GENERATOR_CORES_WARNING = 0.9;
 const EVENT_LOOP_WARNING = 0.97;
+/** More than this used by neither broker nor generator makes a run noisy. */
+const OTHER_CORES_WARNING = 0.4;
 
 const HEADINGS = [
   'target',
@@ -78,7 +80,7 @@ function render(
     const title = `${scenario.name}: ${scenario.title} (${metric})`;
     blocks.push(table(title, [HEADINGS, ...rows.map(cellsOf)]).join('\n'));
   }
-  const remarks = [...faultLines(summaries), ...warningLines(summaries, report.results)];
+  const remarks = [...faultLines(summaries), ...warningLines(summaries, report)];
   if (remarks.length > 0) blocks.push(remarks.join('\n'));
   return blocks.join('\n\n');
 }
@@ -107,9 +109,10 @@ export function faultLines(summaries: readonly Summary[]): string[] {
 }
 
 /** What makes a figure doubtful, one line each. */
-export function warningLines(summaries: readonly Summary[], results: readonly RunResult[]): string[] {
+export function warningLines(summaries: readonly Summary[], report: Report): string[] {
   return summaries.flatMap((row) => {
-    const runs = results
+    const where = `${row.scenario} on ${row.target}`;
+    const runs = report.results
       .filter((result) => result.scenario === row.scenario && result.target === row.target)
       .flatMap((result) => result.measurement ?? []);
     const lines: string[] = [];
@@ -117,15 +120,27 @@ export function warningLines(summaries: readonly Summary[], results: readonly Ru
     const cores = Math.max(0, ...runs.map((run) => run.cpu.generatorCores));
     if (cores >= GENERATOR_CORES_WARNING || loopBusy >= EVENT_LOOP_WARNING) {
       lines.push(
-        `WARNING ${row.scenario} on ${row.target}: the generator used ${cores.toFixed(2)} cores and its event loop was ` +
+        `WARNING ${where}: the generator used ${cores.toFixed(2)} cores and its event loop was ` +
           `busy ${Math.round(loopBusy * 100)} % of the time: the figure may be the generator's limit.`,
       );
     }
+    const others = Math.max(0, ...runs.map((run) => otherCores(run.cpu, report.machine.cores)));
+    if (others > OTHER_CORES_WARNING) {
+      lines.push(`WARNING ${where}: other processes used up to ${others.toFixed(2)} cores meanwhile.`);
+    }
+    const lag = Math.max(0, ...runs.map((run) => run.sendLag?.p50Ms ?? 0));
+    if (lag > 0)
+      lines.push(`NOTE ${where}: p50 includes up to ${lag.toFixed(2)} ms by which the generator itself sent late.`);
     const writtenOff = runs.reduce((sum, run) => sum + run.writtenOff, 0);
-    if (writtenOff > 0)
-      lines.push(`WARNING ${row.scenario} on ${row.target}: gave up on ${writtenOff} QoS 0 messages.`);
+    if (writtenOff > 0) lines.push(`WARNING ${where}: gave up on ${writtenOff} QoS 0 messages.`);
     return lines;
   });
+}
+
+/** Cores that neither generator nor broker used; 0 when that is not known. */
+function otherCores(cpu: RunCpu, cores: number): number {
+  if (cpu.machineBusy === null || cpu.brokerCores === null) return 0;
+  return cpu.machineBusy * cores - cpu.brokerCores - cpu.generatorCores;
 }
 
 function formatValue(value: number): string {

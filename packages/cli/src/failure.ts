@@ -14,6 +14,7 @@ interface SystemError {
   readonly port?: number;
   readonly path?: string;
   readonly syscall?: string;
+  readonly hostname?: string;
 }
 
 const FORESEEN_NAMES = new Set(['ConfigError', 'StorageError', 'UsageError', 'CommandError']);
@@ -41,7 +42,8 @@ function keyOf(port: number | undefined, config: Listeners | undefined): string 
 }
 
 function sentenceOfListen(error: SystemError, config: Listeners | undefined): string | undefined {
-  if (error.syscall !== 'listen' && error.syscall !== 'bind' && error.syscall !== 'getaddrinfo') return undefined;
+  if (error.syscall === 'getaddrinfo') return `the host ${error.hostname ?? ''} is unknown (${error.code})`;
+  if (error.syscall !== 'listen' && error.syscall !== 'bind') return undefined;
   const host = error.address ?? '';
   const where = `${host.includes(':') ? `[${host}]` : host}:${String(error.port ?? '')}`;
   const key = keyOf(error.port, config);

@@ -152,7 +152,10 @@ test(
       for (const zeroes of kept === 0 ? [0, 4096] : [0]) {
         await rm(path, { recursive: true });
         await fill(path);
-        await writeFile(await writeAheadLogOf(path), Buffer.concat([bytes.subarray(0, last + kept), Buffer.alloc(zeroes)]));
+        await writeFile(
+          await writeAheadLogOf(path),
+          Buffer.concat([bytes.subarray(0, last + kept), Buffer.alloc(zeroes)]),
+        );
         await writeFile(join(path, 'superblock-0'), superblock);
         const outcome = await reopen(path);
         assert.ok(outcome.error === null && outcome.found.entries.length >= COUNT - 1);
@@ -188,7 +191,10 @@ test(
     await truncate(await writeAheadLogOf(path), 0);
     const outcome = await reopen(path);
     assert.ok(outcome.error === null && outcome.found.entries.length === COUNT);
-    assert.match(outcome.error === null ? outcome.doubts.join() : '', /ends at entry 100, but was durable through entry 105/);
+    assert.match(
+      outcome.error === null ? outcome.doubts.join() : '',
+      /ends at entry 100, but was durable through entry 105/,
+    );
   }),
 );
 
@@ -203,6 +209,24 @@ test(
     if (outcome.error !== null) return;
     assert.equal(plain(outcome.found.entries), plain(makeEntries(1, COUNT - 1, 1, 1000)));
     assert.equal(outcome.doubts, []);
+  }),
+);
+
+test(
+  'a suffix cut off below the high-water mark, then a crash, is no doubt',
+  withDirectory(async (path) => {
+    const directory = await openDirectory(path);
+    const first = directory.logStore();
+    await first.open();
+    await first.append({ entries: makeEntries(1, 10, 1), hardState: null });
+    await first.close();
+    const second = directory.logStore();
+    await second.open();
+    await second.append({ entries: [makeEntry(4, 2)], hardState: null });
+    await endLikeACrash(path, directory, second);
+    const outcome = await reopen(path);
+    assert.ok(outcome.error === null && outcome.found.entries.length === 4);
+    assert.equal(outcome.error === null && outcome.doubts, []);
   }),
 );
 
@@ -359,7 +383,10 @@ test(
     const again = await openDirectory(path);
     const damaged = again.stateStore();
     await damaged.open();
-    await assert.rejects(damaged.load(() => {}), 'STATE_CORRUPTED');
+    await assert.rejects(
+      damaged.load(() => {}),
+      'STATE_CORRUPTED',
+    );
     await again.close();
   }),
 );

@@ -32,6 +32,7 @@ test(
     await first.close();
     const second = await open(deep);
     assert.equal([second.created, second.incarnation], [false, 5_001]);
+    assert.is(JSON.parse(await readFile(join(deep, 'identity.json'), 'utf8')).incarnation, 5_001);
     assert.is(await second.nextIncarnation(), 5_002);
     assert.is(JSON.parse(await readFile(join(deep, 'identity.json'), 'utf8')).incarnation, 5_002);
     const both = await Promise.all([second.nextIncarnation(), second.setClusterId('c1'), second.nextIncarnation()]);
@@ -153,7 +154,10 @@ test(
   'a database damaged beyond opening is named',
   withDirectory(async (path) => {
     await (await open(path)).close();
-    for (const [name, code] of [['state', 'STATE_CORRUPTED'], ['log', 'LOG_CORRUPTED']] as const) {
+    for (const [name, code] of [
+      ['state', 'STATE_CORRUPTED'],
+      ['log', 'LOG_CORRUPTED'],
+    ] as const) {
       const manifest = (await readdir(join(path, name))).find((file) => file.startsWith('MANIFEST')) as string;
       await writeFile(join(path, name, manifest), 'nonsense');
       await assert.rejects(open(path), code);

@@ -82,7 +82,10 @@ async function verify(path: string, expected: Expected, inFlight: Plan | null): 
   const match = candidates.find((candidate) => describe(candidate) === describe(found));
   assert.ok(match, `acknowledged through ${expected.entries.at(-1)?.index}, found ${found.entries.at(-1)?.index}`);
   const hards = candidates.map((candidate) => JSON.stringify(candidate.hardState));
-  assert.ok(hards.includes(JSON.stringify(found.hardState)), `${JSON.stringify(found.hardState)} is one of ${hards}`);
+  assert.ok(
+    hards.includes(JSON.stringify(found.hardState)),
+    `${JSON.stringify(found.hardState)} is one of ${hards.join()}`,
+  );
   assert.ok(found.hardState.term >= expected.hardState.term, 'the term never goes back');
   await store.close();
   await directory.close();
@@ -100,7 +103,7 @@ test(
     let rounds = 0;
     try {
       for (; rounds < ROUNDS && performance.now() - begun < TIME_LIMIT_MS; rounds++) {
-        const spins = ((seed >>> rounds % 16) & 0xff) * 40;
+        const spins = ((seed >>> (rounds % 16)) & 0xff) * 40;
         const lines = await writeUntilKilled(path, (seed + rounds) >>> 0, 5 + ((seed >>> rounds) & 0x3f), spins);
         let pending: Plan | null = null;
         for (const line of lines) {

@@ -124,7 +124,7 @@ class Session {
 
   #subscribe(buffer: Buffer, start: number, end: number): void {
     const filter = buffer.toString('utf8', start + 4, end - 1);
-    const qos = this.#faults.grantQos ?? (buffer[end - 1] as number);
+    const qos = this.#faults.grantQos ?? buffer.readUInt8(end - 1);
     this.#subscribers.set(filter, [...(this.#subscribers.get(filter) ?? []), this]);
     this.#socket.write(Buffer.from([Packet.suback, 3, buffer[start] as number, buffer[start + 1] as number, qos]));
   }

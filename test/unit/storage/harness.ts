@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Entry, EntryType } from '@quorate/consensus';
+import type { Entry } from '@quorate/consensus';
 import {
   type DataDirectory,
   type LogStore,
@@ -66,7 +66,7 @@ export async function makeTemporaryDirectory(): Promise<string> {
 /** An entry whose payload tells index, term and `salt`. */
 export function makeEntry(index: number, term: number, sizeBytes = 16, salt = 0): Entry {
   const data = Buffer.alloc(sizeBytes, `${index}/${term}/${salt};`);
-  return { index, term, type: 1 as EntryType, stampMs: 1_000 * index + 0.5, data };
+  return { index, term, type: 1, stampMs: 1_000 * index + 0.5, data };
 }
 
 export function makeEntries(from: number, count: number, term: number, sizeBytes = 16, salt = 0): Entry[] {

@@ -83,7 +83,11 @@ export function logStoreSuite(name: string, factory: PlaceFactory): void {
   test(
     'tells terms, the compacted one included',
     withStore(async (at) => {
-      for (const [from, term] of [[1, 1], [4, 3], [7, 9]] as const) {
+      for (const [from, term] of [
+        [1, 1],
+        [4, 3],
+        [7, 9],
+      ] as const) {
         await at.store.append({ entries: makeEntries(from, 3, term), hardState: null });
       }
       const termsOf = async (...indexes: number[]) => await Promise.all(indexes.map((i) => at.store.termAt(i)));
@@ -213,12 +217,12 @@ class Opened {
 
   get store(): TestedLogStore {
     assert.ok(this.#store);
-    return this.#store as TestedLogStore;
+    return this.#store;
   }
 
   get found(): Awaited<ReturnType<TestedLogStore['open']>> {
     assert.ok(this.#found);
-    return this.#found as Awaited<ReturnType<TestedLogStore['open']>>;
+    return this.#found;
   }
 
   async reopen(): Promise<void> {

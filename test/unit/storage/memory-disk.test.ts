@@ -30,7 +30,11 @@ test('a crash drops the write in flight, keeps what was acknowledged, and kills 
 });
 
 test('a torn write leaves the vote in the superblock but not the entries; whole, it leaves both', async () => {
-  for (const [torn, term, indexes] of [[0, 1, [1]], [1, 2, [1]], [2, 2, [1, 2]]] as const) {
+  for (const [torn, term, indexes] of [
+    [0, 1, [1]],
+    [1, 2, [1]],
+    [2, 2, [1, 2]],
+  ] as const) {
     const disk = new MemoryDisk();
     const store = await openLog(disk);
     await store.append({ entries: [makeEntry(1, 1)], hardState: { term: 1, vote: 'n1' } });
@@ -41,7 +45,10 @@ test('a torn write leaves the vote in the superblock but not the entries; whole,
     const again = new MemoryLogStore(disk);
     const found = await again.open();
     assert.is(found.hardState.term, term, `torn ${torn}`);
-    assert.equal(found.entries.map((entry) => entry.index), indexes);
+    assert.equal(
+      found.entries.map((entry) => entry.index),
+      indexes,
+    );
     assert.equal(again.doubts, []);
   }
 });
@@ -57,7 +64,7 @@ test('a stalled write completes on release, in order, and not before', async () 
     log.append({ entries: [makeEntry(1, 1)], hardState: null }).then(() => order.push('log')),
     state.write(makeWrite(1, 1, [['a', '1']])).then(() => order.push('state')),
   ];
-  for (let i = 0; i < 20; i++) await null;
+  for (let i = 0; i < 20; i++) await Promise.resolve();
   assert.equal(order, []);
   disk.release();
   await Promise.all(both);
@@ -115,6 +122,18 @@ test('a disk that loses the tail is doubted, once the high-water mark tells of i
   const again = new MemoryLogStore(disk);
   assert.equal((await again.open()).entries, []);
   assert.match(again.doubts.join(), /ends at 0, but was durable through 1/);
+});
+
+test('a suffix cut off below the high-water mark, then a crash, is no doubt', async () => {
+  const disk = new MemoryDisk();
+  const first = await openLog(disk);
+  await first.append({ entries: makeEntries(1, 10, 1), hardState: null });
+  await first.close();
+  const second = await openLog(disk);
+  await second.append({ entries: [makeEntry(4, 2)], hardState: null });
+  disk.crash();
+  const third = await openLog(disk);
+  assert.equal(third.doubts, []);
 });
 
 test('leftovers of a compaction that a crash undid are deleted at the next open', async () => {

@@ -36,13 +36,28 @@ export function stateStoreSuite(name: string, factory: PlaceFactory): void {
     'keeps records and their position over a reopen, in bytewise key order',
     withPlace(async (place) => {
       const store = await opened(place);
-      await store.write(makeWrite(7, 2, [['b', '2'], ['\xff', '4'], ['a', '1'], ['\x7f', '3'], ['', '0'], ['aa', '']]));
+      await store.write(
+        makeWrite(7, 2, [
+          ['b', '2'],
+          ['\xff', '4'],
+          ['a', '1'],
+          ['\x7f', '3'],
+          ['', '0'],
+          ['aa', ''],
+        ]),
+      );
       await store.write(makeWrite(9, 2, [['b', 'two']], ['a', 'not there']));
       await store.close();
       await place.stop();
       const again = await place.stateStore();
       assert.equal(await again.open(), { appliedIndex: 9, appliedTerm: 2 });
-      const expected: Pair[] = [['', '0'], ['aa', ''], ['b', 'two'], ['\x7f', '3'], ['\xff', '4']];
+      const expected: Pair[] = [
+        ['', '0'],
+        ['aa', ''],
+        ['b', 'two'],
+        ['\x7f', '3'],
+        ['\xff', '4'],
+      ];
       assert.equal(await loadAll(again), expected);
       await again.close();
     }),
@@ -52,7 +67,17 @@ export function stateStoreSuite(name: string, factory: PlaceFactory): void {
     'a delete in the same write wins over a put; the position may move alone',
     withPlace(async (place) => {
       const store = await opened(place);
-      await store.write(makeWrite(1, 1, [['a', '1'], ['b', '1']], ['a']));
+      await store.write(
+        makeWrite(
+          1,
+          1,
+          [
+            ['a', '1'],
+            ['b', '1'],
+          ],
+          ['a'],
+        ),
+      );
       await store.write(makeWrite(2, 1, []));
       assert.equal(await loadAll(store), [['b', '1']]);
       await store.close();
@@ -103,8 +128,14 @@ export function stateStoreSuite(name: string, factory: PlaceFactory): void {
       const again = await opened(place);
       const both = [again.write(makeWrite(6, 2, [])), again.write(makeWrite(7, 2, []))];
       const results = await Promise.allSettled(both);
-      assert.equal(results.map((result) => result.status), ['rejected', 'rejected']);
-      await assert.rejects(again.load(() => {}), 'WRITE_IN_FLIGHT');
+      assert.equal(
+        results.map((result) => result.status),
+        ['rejected', 'rejected'],
+      );
+      await assert.rejects(
+        again.load(() => {}),
+        'WRITE_IN_FLIGHT',
+      );
       await again.close();
     }),
   );

@@ -1,3 +1,4 @@
+import { Writable } from 'node:stream';
 import { isatty } from 'node:tty';
 import pino, { type DestinationStream, type Logger as PinoLogger, type LoggerOptions } from 'pino';
 import pretty from 'pino-pretty';
@@ -26,6 +27,17 @@ function jsonDestination(reportDropped: (lines: number) => void): DestinationStr
   return destination;
 }
 
+/** pino-pretty writes to streams only. */
+function asStream(destination: DestinationStream): Writable {
+  return new Writable({
+    decodeStrings: false,
+    write: (line: string, _encoding, done) => {
+      destination.write(line);
+      done();
+    },
+  });
+}
+
 /**
  * The logger of a node: JSON lines with the level as a word, ISO time and the node's id as `node`;
  * lines for people when `log.pretty` says so, or on a terminal.
@@ -48,7 +60,7 @@ export function createLogger(config: Pick<NodeConfig, 'nodeId' | 'log'>, destina
       messageFormat: '{node} {msg}',
       // A terminal is read by a person who may press Ctrl-C: nothing may be lost in a buffer then.
       sync: true,
-      destination: destination ?? STDOUT,
+      destination: destination === undefined ? STDOUT : asStream(destination),
     });
     return pino(options, stream);
   }

@@ -183,8 +183,14 @@ export class RaftDriver {
 
   private tick(): void {
     this.tickDue = false;
-    for (const [peer, again] of this.unreachable) if (again) this.step({ kind: 'peerUnreachable', peer });
-    this.unreachable.clear();
+    for (const [peer, again] of this.unreachable) {
+      if (again) {
+        this.unreachable.set(peer, false);
+        this.step({ kind: 'peerUnreachable', peer });
+      } else {
+        this.unreachable.delete(peer);
+      }
+    }
     const nowMs = this.options.clock.nowMs();
     this.step({ kind: 'tick', nowMs: Math.floor(nowMs) });
     const { storage } = this;
@@ -281,6 +287,7 @@ export class RaftDriver {
     this.durableSeq = write.seq;
     this.step({ kind: 'writeDone', seq: write.seq });
     this.pump();
+    if (this.failed) return;
     handlers.onWriteDone(durationMs, sizeBytes, write.entries.length);
     if (durationMs >= this.limits.slowWriteMs && !reported) handlers.onSlowWrite(durationMs, sizeBytes);
   };

@@ -1,5 +1,5 @@
-import { readSubscribe, readUnsubscribe } from './decode-subscribe.ts';
 import { decodePublish } from './decode-publish.ts';
+import { readSubscribe, readUnsubscribe } from './decode-subscribe.ts';
 import { ProtocolError } from './errors.ts';
 import type { AckPacket, AuthPacket, ClientPacket, DisconnectPacket, ProtocolVersion } from './packets.ts';
 import { readProperties } from './properties.ts';

@@ -28,15 +28,26 @@ export async function findSilentDamage(databasePath: string): Promise<string[]> 
     throw error;
   }
   for (const name of names.filter((each) => each.endsWith('.log')).sort()) {
-    const file = await open(join(databasePath, name), 'r');
-    try {
-      const offset = await findDamage(file);
-      if (offset !== null) findings.push(`${name} is damaged at byte ${offset}: sound records follow an unreadable one`);
-    } finally {
-      await file.close();
-    }
+    const offset = await findDamageIn(join(databasePath, name));
+    if (offset !== null) findings.push(`${name} is damaged at byte ${offset}: sound records follow an unreadable one`);
   }
   return findings;
+}
+
+async function findDamageIn(path: string): Promise<number | null> {
+  let file: FileHandle;
+  try {
+    file = await open(path, 'r');
+  } catch (error) {
+    // Another process has the database open and deleted it: its lock will tell.
+    if (hasCode(error, 'ENOENT')) return null;
+    throw error;
+  }
+  try {
+    return await findDamage(file);
+  } finally {
+    await file.close();
+  }
 }
 
 /** Offset of the first unreadable record that another write follows, or null. */

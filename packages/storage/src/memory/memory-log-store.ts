@@ -213,7 +213,8 @@ export class MemoryLogStore implements LogStore {
   }
 
   #checkAlive(action: string): void {
-    if (this.#generation !== this.#disk.generation) throw this.#gate.fail(action, new StorageError('CRASHED', { action }));
+    if (this.#generation !== this.#disk.generation)
+      throw this.#gate.fail(action, new StorageError('CRASHED', { action }));
   }
 }
 

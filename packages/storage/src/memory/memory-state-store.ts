@@ -45,7 +45,7 @@ export class MemoryStateStore implements StateStore {
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i] as string;
       visit(Buffer.from(key, 'latin1'), this.#region.records.get(key) as Uint8Array);
-      if (i % LOAD_SLICE_RECORDS === LOAD_SLICE_RECORDS - 1) await null;
+      if (i % LOAD_SLICE_RECORDS === LOAD_SLICE_RECORDS - 1) await Promise.resolve();
     }
   }
 
@@ -76,7 +76,8 @@ export class MemoryStateStore implements StateStore {
   }
 
   #checkAlive(action: string): void {
-    if (this.#generation !== this.#disk.generation) throw this.#gate.fail(action, new StorageError('CRASHED', { action }));
+    if (this.#generation !== this.#disk.generation)
+      throw this.#gate.fail(action, new StorageError('CRASHED', { action }));
   }
 }
 

@@ -1,0 +1,400 @@
+import { randomInt, randomUUID } from 'node:crypto';
+import { Broker, type BrokerEnvironment, type NodeUp } from '@quorate/broker';
+import { type Configuration, type Message, RaftCore, type Status } from '@quorate/consensus';
+import type { DataDirectory } from '@quorate/storage';
+import { formatAddress, type NodeConfig } from '../config/index.ts';
+import type { Logger } from '../logging/index.ts';
+import type { Metrics } from '../metrics/index.ts';
+import { RaftDriver, realClock } from '../raft/index.ts';
+import { newPeerCounters, type PeerHandlers, PeerTransport } from '../transport/index.ts';
+import { Channel, decodeEpoch, encodeEpoch } from './channels.ts';
+import { Checkpointer } from './checkpointer.ts';
+import { LeaderDuties } from './leader-duties.ts';
+import { ServingLease } from './lease.ts';
+import { ProposalGate } from './proposal-gate.ts';
+import { type Recovered, recover } from './recovery.ts';
+
+export interface ReplicaOptions {
+  readonly config: NodeConfig;
+  readonly version: string;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly directory: DataDirectory;
+  /** Once, when this node can not go on: nothing is acknowledged after it. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** Clocks of machines drift apart, and a thread may be held up between reading the clock and acting on it. */
+const LEASE_DRIFT = 1.1;
+const LEASE_MARGIN_MS = 100;
+const BROKER_TICK_MS = 10;
+const MIB = 1024 * 1024;
+/** Unapplied proposals of this node beyond which its clients are not read. */
+const MAX_UNAPPLIED_BYTES = 8 * MIB;
+/** Messages waiting for one client whose session ends with its connection. */
+const MAX_QUEUED_MESSAGES = 100_000;
+
+/** One member of the cluster: the log, the state and the clients' side of it, joined. No listener of its own but the peers'. */
+export class Replica {
+  readonly broker: Broker;
+  readonly driver: RaftDriver;
+  readonly transport: PeerTransport;
+  readonly peerCounters = newPeerCounters();
+  readonly #options: ReplicaOptions;
+  readonly #recovered: Recovered;
+  readonly #lease: ServingLease;
+  readonly #gate: ProposalGate;
+  readonly #duties: LeaderDuties;
+  readonly #checkpointer: Checkpointer;
+  readonly #timers: (() => void)[] = [];
+  /** Peers that refused this node as one of another cluster. */
+  readonly #refusedBy = new Set<string>();
+  #status: Status;
+
+  static async open(options: ReplicaOptions): Promise<Replica> {
+    const voters = [...options.config.cluster.keys()].sort();
+    const recovered = await recover(options.directory, { voters, learners: [], outgoing: [] });
+    return new Replica(options, recovered, { voters, learners: [], outgoing: [] });
+  }
+
+  private constructor(options: ReplicaOptions, recovered: Recovered, bootstrap: Configuration) {
+    this.#options = options;
+    this.#recovered = recovered;
+    const { config, logger, metrics } = options;
+    this.broker = this.#createBroker();
+    this.driver = this.#createDriver();
+    this.#status = this.driver.status();
+    this.transport = this.#createTransport(bootstrap);
+    const { broker, driver } = this;
+    this.#lease = new ServingLease({
+      clock: realClock,
+      leaseMs: config.serving.leaseMs,
+      readIndex: () => driver.readIndex(),
+      appliedIndex: () => broker.machine.state.appliedIndex,
+      extend: (untilMs) => {
+        broker.extendLease(untilMs);
+      },
+    });
+    this.#gate = new ProposalGate({
+      propose: (batch) => driver.propose(batch),
+      nodeRecord: (nodeId) => broker.machine.state.nodes.get(nodeId),
+    });
+    this.#duties = new LeaderDuties({
+      broker,
+      logger,
+      newClusterId: randomUUID,
+      leaseMs: config.serving.leaseMs,
+      checkpointIntervalMs: config.checkpoint.intervalMs,
+      checkpointBytes: config.checkpoint.maxBytes,
+      checkpointsWaiting: () => this.#checkpointer.waiting,
+    });
+    this.#checkpointer = new Checkpointer(
+      {
+        stateStore: recovered.stateStore,
+        log: recovered.log,
+        nowMs: realClock.nowMs,
+        compact: (index, term) => {
+          driver.compact(index, term);
+        },
+        onWritten: (durationMs) => {
+          metrics.checkpointSeconds.observe(durationMs / 1000);
+        },
+        onFatal: options.onFatal,
+      },
+      recovered.initial.snapshotIndex,
+    );
+    broker.proposer.onApplied = (durationMs, commands) => {
+      metrics.publishCommitSeconds.observe(durationMs / 1000);
+      metrics.logBatchCommands.observe(commands);
+    };
+  }
+
+  get status(): Status {
+    return this.#status;
+  }
+
+  async start(): Promise<void> {
+    await this.transport.start();
+    this.driver.start();
+    this.#register(this.#options.directory.incarnation);
+    this.#timers.push(
+      realClock.every(BROKER_TICK_MS, () => {
+        this.#tick();
+      }),
+    );
+    const { sysIntervalSec } = this.#options.config;
+    if (sysIntervalSec > 0) {
+      this.#timers.push(
+        realClock.every(sysIntervalSec * 1000, () => {
+          this.broker.sys.publish();
+        }),
+      );
+    }
+  }
+
+  /** Stops everything in the order that loses nothing; the directory stays open. */
+  async stop(): Promise<void> {
+    for (const cancel of this.#timers.splice(0)) cancel();
+    await this.driver.stop();
+    await this.transport.stop();
+    await this.#checkpointer.idle();
+    await this.#recovered.stateStore.close();
+    await this.#recovered.log.close();
+  }
+
+  #createBroker(): Broker {
+    const { config, version, logger, directory, onFatal } = this.#options;
+    const { limits, serving } = config;
+    return new Broker(
+      {
+        nodeId: config.nodeId,
+        version,
+        environment: this.#environment(),
+        limits: { ...limits, maxUnappliedBytes: MAX_UNAPPLIED_BYTES, maxQueuedMessages: MAX_QUEUED_MESSAGES },
+        leaseWaitMs: serving.leaseMs * LEASE_DRIFT + LEASE_MARGIN_MS,
+        gracePeriodMs: serving.gracePeriodMs,
+        state: this.#recovered.state,
+      },
+      {
+        onCheckpoint: (records, compactIndex) => {
+          this.#duties.checkpointed(realClock.nowMs());
+          this.#checkpointer.add(records, compactIndex);
+        },
+        onClusterNamed: (clusterId) => {
+          logger.info({ clusterId }, `this is cluster ${clusterId}`);
+          directory.setClusterId(clusterId).catch(onFatal);
+        },
+        onGivenUp: () => {
+          logger.warn('the cluster gave this node up while it was out of contact: it registers anew');
+          directory.nextIncarnation().then((incarnation) => {
+            this.#register(incarnation);
+          }, onFatal);
+        },
+        onNodeChanged: (nodeId, incarnation, up) => {
+          this.#duties.nodeChanged(nodeId);
+          logger.info({ peer: nodeId, incarnation }, up ? `${nodeId} joined` : `${nodeId} was given up`);
+        },
+      },
+    );
+  }
+
+  #environment(): BrokerEnvironment {
+    const { logger } = this.#options;
+    return {
+      nowMs: realClock.nowMs,
+      transmit: (batch) => {
+        this.#transmit(batch);
+      },
+      sendQoS0: (nodeId, messages) => {
+        this.transport.send(nodeId, Channel.qos0, messages);
+      },
+      sendReleased: (nodeId, epoch) => {
+        this.transport.send(nodeId, Channel.released, encodeEpoch(epoch));
+      },
+      requestFlush: () => {
+        realClock.defer(this.#flush);
+      },
+      assignClientId: () => `quorate-${randomUUID()}`,
+      log: logger,
+    };
+  }
+
+  #createDriver(): RaftDriver {
+    const { config, logger, metrics } = this.#options;
+    const { raft, nodeId } = config;
+    const { initial, log, lastStampMs } = this.#recovered;
+    const core = new RaftCore({ id: nodeId, group: 0, seed: randomInt(2 ** 31), ...raft }, initial);
+    return new RaftDriver({
+      core,
+      log,
+      clock: realClock,
+      lastStampMs,
+      limits: { tickIntervalMs: raft.tickIntervalMs, slowWriteMs: raft.slowWriteMs },
+      send: (to, message) => {
+        this.transport.sendRaft(to, message);
+      },
+      flush: () => {
+        this.transport.flush();
+      },
+      handlers: {
+        onCommitted: (entries) => {
+          for (const entry of entries) {
+            this.#duties.applied(entry.data.length);
+            this.broker.apply(entry);
+          }
+          this.#lease.applied();
+          this.#openGate();
+        },
+        onStatus: (status) => {
+          this.#onStatus(status);
+        },
+        onRead: (id, index) => {
+          this.#lease.onRead(id, index);
+        },
+        onReadFailed: (id) => {
+          this.#lease.onReadFailed(id);
+        },
+        onFatal: this.#options.onFatal,
+        onSlowWrite: (durationMs, sizeBytes) => {
+          const ms = Math.round(durationMs);
+          logger.warn({ durationMs: ms, sizeBytes }, `slow disk: a log write of ${String(sizeBytes)} bytes takes ${String(ms)} ms`);
+        },
+        onWriteDone: (durationMs, sizeBytes) => {
+          metrics.logWriteSeconds.observe(durationMs / 1000);
+          metrics.logWriteBytes.value += sizeBytes;
+        },
+      },
+    });
+  }
+
+  #createTransport(bootstrap: Configuration): PeerTransport {
+    const { config, logger, directory } = this.#options;
+    const peers = new Map([...config.cluster].filter(([id]) => id !== config.nodeId));
+    return new PeerTransport({
+      nodeId: config.nodeId,
+      listen: config.peer,
+      peers,
+      identity: () => ({
+        clusterId: directory.clusterId ?? '',
+        bootstrapMembers: bootstrap.voters.join(','),
+        incarnation: String(directory.incarnation),
+        httpAddress: formatAddress(config.advertise.http),
+        mqttAddress: formatAddress(config.advertise.mqtt),
+      }),
+      handlers: this.#peerHandlers(),
+      logger: logger.child({ component: 'peers' }),
+      counters: this.peerCounters,
+    });
+  }
+
+  #peerHandlers(): PeerHandlers {
+    return {
+      onRaft: (from, message) => {
+        this.#receive(from, message);
+      },
+      onNodeMessage: (from, channel, payload) => {
+        this.#onNodeMessage(from, channel, payload);
+      },
+      onConnected: (peer) => {
+        this.#refusedBy.delete(peer);
+        // What was on its way to the leader when the connection broke is lost.
+        if (peer === this.#status.leader) this.broker.proposer.resend();
+      },
+      onDisconnected: (peer) => {
+        this.driver.peerLost(peer);
+      },
+      onUnreachable: (peer) => {
+        this.driver.peerUnreachable(peer);
+      },
+      onRejected: (peer, code, reason) => {
+        this.#onRejected(peer, code, reason);
+      },
+    };
+  }
+
+  #receive(from: string, message: Message): void {
+    if (message.kind === 'readIndexRequest' && !this.#duties.answersReadsOf(from, realClock.nowMs())) return;
+    this.driver.receive(from, message);
+  }
+
+  #onNodeMessage(from: string, channel: number, payload: Uint8Array): void {
+    switch (channel) {
+      case Channel.proposal:
+        if (this.#status.role === 'leader') this.#gate.add(payload);
+        return;
+      case Channel.qos0:
+        this.broker.receiveQoS0(payload);
+        return;
+      case Channel.released: {
+        const epoch = decodeEpoch(payload);
+        if (epoch !== null) this.broker.fencing.released(epoch);
+        return;
+      }
+      default:
+        this.#options.logger.debug({ from, channel }, `a message on channel ${String(channel)} is not known to this version`);
+    }
+  }
+
+  /** Majority of the peers says that this node is of another cluster: its data directory or its configuration is wrong. */
+  #onRejected(peer: string, code: string, reason: string): void {
+    if (code !== 'WRONG_CLUSTER' || this.#status.leader !== null) return;
+    this.#refusedBy.add(peer);
+    const { cluster } = this.#options.config;
+    if (this.#refusedBy.size * 2 < cluster.size) return;
+    this.#options.onFatal(
+      new Error(
+        `this node and ${[...this.#refusedBy].join(', ')} belong to different clusters (${reason}): ` +
+          'check cluster in the configuration, and that dataDir is the one of this cluster',
+      ),
+    );
+  }
+
+  #transmit(batch: Buffer): void {
+    const { leader, role } = this.#status;
+    if (role === 'leader') this.#gate.add(batch);
+    else if (leader !== null) this.transport.send(leader, Channel.proposal, batch);
+  }
+
+  readonly #flush = (): void => {
+    try {
+      this.broker.flush();
+      this.driver.pump();
+      this.transport.flush();
+    } catch (error) {
+      this.#options.onFatal(error);
+    }
+  };
+
+  #onStatus(status: Status): void {
+    const before = this.#status;
+    this.#status = status;
+    this.#duties.onStatus(status, realClock.nowMs());
+    if (status.leader !== before.leader || status.term !== before.term) this.#leaderChanged(before, status);
+    this.#openGate();
+  }
+
+  #leaderChanged(before: Status, status: Status): void {
+    const { logger, metrics, config } = this.#options;
+    const { leader, term, role } = status;
+    this.#gate.reset();
+    this.broker.leader = leader;
+    if (leader !== before.leader) {
+      metrics.raftLeaderChanges.value++;
+      if (leader === null) logger.warn({ term, role }, `there is no leader in term ${String(term)}`);
+      else if (leader === config.nodeId) logger.info({ term }, `this node leads term ${String(term)}`);
+      else logger.info({ term, leader }, `${leader} leads term ${String(term)}`);
+    }
+    if (leader !== null) this.broker.proposer.resend();
+  }
+
+  /** A leader takes proposals when it has applied an entry of its own term. */
+  #openGate(): void {
+    const { role, term } = this.#status;
+    if (role !== 'leader' || this.broker.machine.state.appliedTerm !== term) return;
+    this.#gate.open();
+    this.#gate.retry();
+  }
+
+  #register(incarnation: number): void {
+    const { advertise } = this.#options.config;
+    const node: NodeUp = {
+      mqtt: formatAddress(advertise.mqtt),
+      http: formatAddress(advertise.http),
+      peer: formatAddress(advertise.peer),
+      version: this.#options.version,
+    };
+    this.broker.register(incarnation, node);
+  }
+
+  #tick(): void {
+    try {
+      const nowMs = realClock.nowMs();
+      this.#lease.tick(nowMs);
+      this.#duties.tick(nowMs, this.driver.status());
+      this.#gate.retry();
+      this.broker.tick(nowMs);
+    } catch (error) {
+      this.#options.onFatal(error);
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import type { Broker } from '@quorate/broker';
+import type { Status } from '@quorate/consensus';
+import { formatAddress, type NodeConfig } from '../config/index.ts';
+import type { ClusterView, LeaderView, MemberView, NodeView, Readiness } from '../http/index.ts';
+
+export interface ViewSources {
+  readonly config: NodeConfig;
+  readonly broker: Broker;
+  readonly status: () => Status;
+  readonly connectedPeers: () => readonly string[];
+  readonly draining: () => boolean;
+  readonly listening: () => boolean;
+  readonly exposeMetrics: () => Promise<string>;
+}
+
+/** The cluster as this node sees it, for the HTTP API. */
+export function createView(sources: ViewSources): NodeView {
+  const { config, broker, status } = sources;
+
+  /** What a node said of itself in the log, else what this node's configuration knows. */
+  function addresses(id: string): { mqtt: string | null; http: string | null; peer: string | null } {
+    const record = broker.machine.state.nodes.get(id);
+    if (record !== undefined) return { mqtt: record.mqtt, http: record.http, peer: record.peer };
+    const peer = config.cluster.get(id);
+    return { mqtt: null, http: null, peer: peer === undefined ? null : formatAddress(peer) };
+  }
+
+  function readiness(): Readiness {
+    if (sources.draining()) return { ready: false, code: 'DRAINING', reason: 'this node is shutting down' };
+    if (!sources.listening()) return { ready: false, code: 'STARTING', reason: 'this node is not listening for clients yet' };
+    if (broker.serving) return { ready: true, code: 'READY', reason: 'in contact with a majority and caught up' };
+    if (status().leader === null) {
+      return { ready: false, code: 'NO_QUORUM', reason: 'no leader is known: this node may be cut off from the majority' };
+    }
+    const reason = broker.registered
+      ? 'this node has not heard from a majority through the leader lately'
+      : 'this node is catching up with the log';
+    return { ready: false, code: broker.registered ? 'NO_QUORUM' : 'CATCHING_UP', reason };
+  }
+
+  function leader(): LeaderView | null {
+    const { leader: id, term } = status();
+    return id === null ? null : { id, term, ...addresses(id) };
+  }
+
+  function member(id: string, now: Status, connected: readonly string[]): MemberView {
+    const self = id === config.nodeId;
+    const reachable = self || connected.includes(id);
+    const learner = now.configuration.learners.includes(id);
+    const role = !reachable ? 'unreachable' : id === now.leader ? 'leader' : learner ? 'learner' : 'follower';
+    return { id, role, self, ...addresses(id) };
+  }
+
+  function cluster(): ClusterView {
+    const now = status();
+    const connected = sources.connectedPeers();
+    const { voters, learners } = now.configuration;
+    const ids = [...new Set([...voters, ...learners])].sort();
+    const { state } = broker.machine;
+    return {
+      clusterId: state.clusterId,
+      term: now.term,
+      leader: now.leader,
+      commitIndex: now.commitIndex,
+      appliedIndex: state.appliedIndex,
+      nodes: ids.map((id) => member(id, now, connected)),
+    };
+  }
+
+  return { nodeId: config.nodeId, readiness, leader, cluster, metrics: sources.exposeMetrics };
+}
