@@ -53,7 +53,8 @@ export async function parseFlags(command: string, args: readonly string[], table
       continue;
     }
     // `--node-id --data-dir x`: parseArgs would take the next flag for the value.
-    if (value === undefined || value === '' || (!token.inlineValue && value.startsWith('-'))) throw new UsageError(`flag --${name} needs a value`);
+    if (value === undefined || value === '' || (!token.inlineValue && value.startsWith('-')))
+      throw new UsageError(`flag --${name} needs a value`);
     values.set(name, value);
   }
   return { values, switches };

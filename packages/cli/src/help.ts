@@ -20,7 +20,7 @@ Exit codes: 0 done, 1 failed, 2 command line not understood.
 `;
 
 /** What `quorate dev --help` prints. */
-export const DEV_HELP = `Runs a cluster on loopback until Ctrl-C. Data and logs stay in the data directory for the next time.
+export const DEV_HELP = `Runs a cluster on loopback until Ctrl-C. Data and logs stay for the next time.
 
 Usage: quorate dev [flags]
 

@@ -1,5 +1,5 @@
-import { DEV_HELP, HELP, STATUS_HELP } from './help.ts';
 import { describeFailure, printFailure } from './failure.ts';
+import { DEV_HELP, HELP, STATUS_HELP } from './help.ts';
 import { UsageError } from './usage-error.ts';
 
 type Command = (args: readonly string[]) => Promise<number> | number;

@@ -6,7 +6,12 @@ import { freePorts, run } from './support/process.ts';
 const test = suite('cli: command line');
 
 test('help, version and the aliases', async () => {
-  const [bare, help, start, version] = await Promise.all([run([]), run(['--help']), run(['help', 'start']), run(['-v'])]);
+  const [bare, help, start, version] = await Promise.all([
+    run([]),
+    run(['--help']),
+    run(['help', 'start']),
+    run(['-v']),
+  ]);
   assert.is(bare.code, 0);
   assert.is(bare.stdout, help.stdout);
   assert.match(help.stdout, /quorate start --node-id n1/);

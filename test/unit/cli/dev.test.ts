@@ -37,8 +37,20 @@ async function answers(port: number): Promise<boolean> {
   }
 }
 
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 async function untilGone(port: number): Promise<void> {
-  while (await answers(port)) await new Promise((done) => setTimeout(done, 20));
+  const deadlineMs = performance.now() + 10_000;
+  while (await answers(port)) {
+    if (performance.now() > deadlineMs) throw new Error(`port ${String(port)} still answers`);
+    await new Promise((done) => setTimeout(done, 20));
+  }
 }
 
 test('shows the cluster, survives the death of a node, notes the new leader, stops on Ctrl-C', async () => {
@@ -46,7 +58,10 @@ test('shows the cluster, survives the death of a node, notes the new leader, sto
   await command.until(/Ctrl-C stops all nodes/);
   assert.match(command.stdout, /Quorate: 3 nodes, ready after \d+\.\d s, leader n1\n/);
   assert.match(command.stdout, new RegExp(`n1 +leader +127\\.0\\.0\\.1:${String(base)} +`));
-  assert.match(command.stdout, new RegExp(`mosquitto_sub -p ${String(base + 2)} .*\n *mosquitto_pub -p ${String(base)} `));
+  assert.match(
+    command.stdout,
+    new RegExp(`mosquitto_sub -p ${String(base + 2)} .*\n *mosquitto_pub -p ${String(base)} `),
+  );
   const pid = Number(/kill -9 (\d+)/.exec(command.stdout)?.[1]);
   process.kill(pid, 'SIGKILL');
   await command.until(/n1 ended \(killed by SIGKILL\)\. 2 of the others keep running\./);
@@ -86,9 +101,14 @@ test('its nodes do not outlive it', async () => {
   const command = dev(['--nodes', '1']);
   await command.until(/Ctrl-C/);
   assert.ok(await answers(base + 3));
+  const pid = Number(/n1 +leader .* (\d+)\n/.exec(command.stdout)?.[1]);
   command.child.kill('SIGKILL');
   await command.ended;
-  await untilGone(base + 3);
+  try {
+    await untilGone(base + 3);
+  } finally {
+    killIfThere(pid);
+  }
 });
 
 test('names a busy port before it starts or removes anything', async () => {
@@ -113,12 +133,18 @@ test('keeps its hands off directories that are not its own or of another size', 
   writeFileSync(join(directory, 'dev', 'thesis.txt'), 'precious');
   const foreign = dev(['--fresh']);
   assert.is(await foreign.ended, 1);
-  assert.match(foreign.stderr, /^quorate: \S+ holds something else than a cluster of `quorate dev`: name another --data-dir\n$/);
+  assert.match(
+    foreign.stderr,
+    /^quorate: \S+ holds something else than a cluster of `quorate dev`: name another --data-dir\n$/,
+  );
   assert.is(readFileSync(join(directory, 'dev', 'thesis.txt'), 'utf8'), 'precious');
   writeFileSync(join(directory, 'dev', 'cluster.json'), '{"nodes":5}');
   const other = dev();
   assert.is(await other.ended, 1);
-  assert.match(other.stderr, /^quorate: \S+ holds a cluster of 5 nodes, not 3: use --nodes 5, --fresh or another --data-dir\n$/);
+  assert.match(
+    other.stderr,
+    /^quorate: \S+ holds a cluster of 5 nodes, not 3: use --nodes 5, --fresh or another --data-dir\n$/,
+  );
 });
 
 test.run();

@@ -89,7 +89,7 @@ test('a late answer to a leader of an older term confirms nothing in the new one
   const before = leader.reads.length;
   read(leader, 6);
   leader.take();
-  leader.receive('n2', { ...(late[0] as Message), term: leader.status.term } as Message);
+  leader.receive('n2', { ...(late[0] as Message), term: leader.status.term });
   assert.is(leader.reads.length, before);
 });
 

@@ -1,10 +1,11 @@
+import type * as Node from '@quorate/node';
 import type { Logger, NodeConfig } from '@quorate/node';
 import { describeFailure, printFailure } from '../failure.ts';
 import { type FlagTable, type ParsedFlags, parseFlags } from '../flags.ts';
 import { START_HELP } from '../help.ts';
 import { listenForStop } from '../stop-signal.ts';
 
-type NodePackage = typeof import('@quorate/node');
+type NodePackage = typeof Node;
 
 /** Says why in one line. The stack goes to the log for a fault of the program, else nowhere but at level debug. */
 function fail(error: unknown, config?: NodeConfig, logger?: Logger): number {

@@ -33,11 +33,14 @@ export function renderScreen(screen: Screen): string {
     `mosquitto_pub -p ${String(first.mqttPort)} -t demo/hello -m hello -q 1`,
     `curl -s ${baseUrl(last)}/api/v1/leader`,
     status,
-    ...(leaderPid === undefined || plan.length < 3 ? [] : [`kill -9 ${String(leaderPid)}   # the leader: the others go on`]),
+    ...(leaderPid === undefined || plan.length < 3
+      ? []
+      : [`kill -9 ${String(leaderPid)}   # the leader: the others go on`]),
   ];
+  const readyAfterSec = (screen.readyAfterMs / 1000).toFixed(1);
   const size = plan.length === 1 ? 'one node' : `${String(plan.length)} nodes`;
   return [
-    `\nQuorate: ${size}, ready after ${(screen.readyAfterMs / 1000).toFixed(1)} s, leader ${cluster.leader ?? 'none'}\n\n`,
+    `\nQuorate: ${size}, ready after ${readyAfterSec} s, leader ${cluster.leader ?? 'none'}\n\n`,
     renderTable([['node', 'role', 'mqtt', 'http', 'peer', 'pid'], ...rows], 2),
     '\nTry it from another terminal:\n\n',
     attempts.map((line) => `  ${line}\n`).join(''),

@@ -14,7 +14,11 @@ export function complete(draft: DraftConfig): NodeConfig {
   const own = draft.cluster.get(draft.nodeId);
   if (own === undefined) {
     const ids = [...draft.cluster.keys()].join(', ');
-    throw conflict('nodeId', draft.nodeId, `nodeId is ${draft.nodeId}, not a member of cluster: expected one of ${ids}`);
+    throw conflict(
+      'nodeId',
+      draft.nodeId,
+      `nodeId is ${draft.nodeId}, not a member of cluster: expected one of ${ids}`,
+    );
   }
   const peer = draft.peer ?? own;
   checkPeer(draft, peer, own);
@@ -135,7 +139,8 @@ function checkSecurity(config: NodeConfig): void {
   for (const [key, address, waiver, meaning] of listeners) {
     if (isLoopback(address.host) || config[waiver]) continue;
     const shown = formatAddress(address);
-    const message = `${key} is ${shown}, not a loopback address: expected ${waiver}: true in the config file, which ${meaning}`;
+    const expected = `${waiver}: true in the config file, which ${meaning}`;
+    const message = `${key} is ${shown}, not a loopback address: expected ${expected}`;
     throw new ConfigError('INSECURE', waiver, config[waiver], message);
   }
 }

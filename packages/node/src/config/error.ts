@@ -15,7 +15,7 @@ export type ConfigErrorCode =
   /** The configuration file is not YAML with a map at the top. */
   | 'FILE_INVALID';
 
-/** A configuration that a node refuses to start with. The message is one sentence with key, value and what is expected. */
+/** A configuration that a node refuses. The message is one sentence with key, value and what is expected. */
 export class ConfigError extends Error {
   readonly code: ConfigErrorCode;
   /** The key, as written in the file (`limits.maxConnections`), or the path of the file. */

@@ -4,7 +4,15 @@ import { ConfigError } from './error.ts';
 import { type Group, isKey, type Key } from './key-types.ts';
 import { KEYS } from './keys.ts';
 import { type DraftConfig, type NodeConfig, SCHEMA } from './schema.ts';
-import { fromEnv, fromFile, fromFlags, fromValues, type Setting, type Settings, sentenceOfBadValue } from './sources.ts';
+import {
+  fromEnv,
+  fromFile,
+  fromFlags,
+  fromValues,
+  type Setting,
+  type Settings,
+  sentenceOfBadValue,
+} from './sources.ts';
 
 /** Where a configuration comes from; earlier members win over later ones. */
 export interface ConfigSources {

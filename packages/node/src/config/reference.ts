@@ -34,7 +34,9 @@ export function configHelp(width = 100): string {
 export function configMarkdown(): string {
   const cell = (content: string): string => content.replaceAll('|', '\\|');
   const rows = KEYS.map((entry) => {
-    const names = [`\`${entry.path}\``, ...(entry.key.flag === undefined ? [] : [`\`--${entry.key.flag}\``])].join('<br>');
+    const names = [`\`${entry.path}\``, ...(entry.key.flag === undefined ? [] : [`\`--${entry.key.flag}\``])].join(
+      '<br>',
+    );
     const columns = [names, defaultOf(entry).replace('default: ', ''), entry.key.expected, entry.key.doc];
     return `| ${columns.map(cell).join(' | ')} |`;
   });

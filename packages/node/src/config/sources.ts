@@ -82,7 +82,12 @@ export function fromValues(values: unknown, origin: string): Settings {
     }
   };
   if (!isMap(values)) {
-    throw new ConfigError('FILE_INVALID', origin, values, `${origin} holds ${showValue(values)}: expected a map of keys`);
+    throw new ConfigError(
+      'FILE_INVALID',
+      origin,
+      values,
+      `${origin} holds ${showValue(values)}: expected a map of keys`,
+    );
   }
   walk(SCHEMA, '', values);
   return settings;
@@ -114,7 +119,12 @@ export function fromFile(path: string): Settings {
   const problem = document.errors[0];
   if (problem !== undefined) {
     const firstLine = (problem.message.split('\n')[0] ?? '').replace(/:$/, '');
-    throw new ConfigError('FILE_INVALID', path, undefined, `configuration file ${path} is not valid YAML: ${firstLine}`);
+    throw new ConfigError(
+      'FILE_INVALID',
+      path,
+      undefined,
+      `configuration file ${path} is not valid YAML: ${firstLine}`,
+    );
   }
   // An empty file is an empty map.
   return fromValues(document.toJS() ?? {}, path);

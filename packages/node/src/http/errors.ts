@@ -23,7 +23,10 @@ function handleError(error: FastifyError, request: FastifyRequest, reply: Fastif
     return;
   }
   request.log.error({ err: error, method: request.method, url: request.url }, 'HTTP request failed');
-  const body: ErrorEnvelope = { code: 'INTERNAL_ERROR', reason: 'The request failed inside the node; its log says why' };
+  const body: ErrorEnvelope = {
+    code: 'INTERNAL_ERROR',
+    reason: 'The request failed inside the node; its log says why',
+  };
   void reply.code(500).send(body);
 }
 

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { isatty } from 'node:tty';
-import pino, { type DestinationStream, type Logger as PinoLogger, type LoggerOptions } from 'pino';
+import pino, { type DestinationStream, type LoggerOptions, type Logger as PinoLogger } from 'pino';
 import pretty from 'pino-pretty';
 import type { NodeConfig } from '../config/index.ts';
 

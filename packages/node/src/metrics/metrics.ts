@@ -9,7 +9,7 @@ const SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.0
 const PIECES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096];
 
 export interface MetricsOptions {
-  /** With CPU, memory, event loop delay and garbage collection of the process; true by default. One node per process. */
+  /** With CPU, memory, event loop delay and garbage collection of the process; true by default. */
   readonly processMetrics?: boolean;
 }
 

@@ -94,7 +94,8 @@ export async function freePorts(count: number): Promise<number> {
     if (first === undefined || typeof address !== 'object' || address === null) continue;
     const base = address.port;
     const others = await Promise.all(Array.from({ length: count - 1 }, (_, at) => listen(base + 1 + at)));
-    for (const server of [first, ...others]) await new Promise((done) => (server ? server.close(done) : done(undefined)));
+    for (const server of [first, ...others])
+      await new Promise((done) => (server ? server.close(done) : done(undefined)));
     if (others.every((server) => server !== undefined)) return base;
   }
   throw new Error(`no ${String(count)} free ports in a row`);

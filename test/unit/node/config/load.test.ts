@@ -64,7 +64,9 @@ test('flags beat environment beats file beats defaults', () => {
 });
 
 test('reads everything from a file, named by the environment', () => {
-  const path = file(`nodeId: "2"\ndataDir: ${directory}\ncluster:\n  "1": "[::1]:1"\n  "2": "[::1]:2"\n  "3": "[::1]:3"\nlog:\n  pretty: true\nlimits:\n`);
+  const path = file(
+    `nodeId: "2"\ndataDir: ${directory}\ncluster:\n  "1": "[::1]:1"\n  "2": "[::1]:2"\n  "3": "[::1]:3"\nlog:\n  pretty: true\nlimits:\n`,
+  );
   const config = loadConfig({ env: { QUORATE_CONFIG: path, PATH: '/bin' } });
   assert.is(config.nodeId, '2');
   assert.is(formatAddress(config.peer), '[::1]:2');
@@ -127,11 +129,23 @@ test('refuses bad values with key, value, origin and what is expected', () => {
     'limits.maxPacketSizeBytes is "1e9" (environment QUORATE_LIMITS__MAX_PACKET_SIZE_BYTES): expected an integer from 1024 to 268435456',
   );
   const cases: readonly (readonly [unknown, string, string])[] = [
-    [{ raft: { electionTimeoutMs: 99 } }, 'raft.electionTimeoutMs', 'is 99 (values): expected an integer from 100 to 60000'],
-    [{ raft: { electionTimeoutMs: '600' } }, 'raft.electionTimeoutMs', 'is "600" (values): expected an integer from 100 to 60000'],
+    [
+      { raft: { electionTimeoutMs: 99 } },
+      'raft.electionTimeoutMs',
+      'is 99 (values): expected an integer from 100 to 60000',
+    ],
+    [
+      { raft: { electionTimeoutMs: '600' } },
+      'raft.electionTimeoutMs',
+      'is "600" (values): expected an integer from 100 to 60000',
+    ],
     [{ raft: { slowWriteMs: 1.5 } }, 'raft.slowWriteMs', 'is 1.5 (values): expected an integer from 1 to 60000'],
     [{ allowAnonymous: 'yes' }, 'allowAnonymous', 'is "yes" (values): expected true or false'],
-    [{ log: { level: 'loud' } }, 'log.level', 'is "loud" (values): expected one of trace, debug, info, warn, error, fatal'],
+    [
+      { log: { level: 'loud' } },
+      'log.level',
+      'is "loud" (values): expected one of trace, debug, info, warn, error, fatal',
+    ],
     [{ sysIntervalSec: null }, 'sysIntervalSec', 'is empty (values): expected an integer from 0 to 86400'],
     [{ limits: 5 }, 'limits', 'is 5 (values): expected a map of maxPacketSizeBytes, maxConnections'],
   ];
@@ -144,7 +158,18 @@ test('refuses bad values with key, value, origin and what is expected', () => {
 });
 
 test('refuses bad cluster maps', () => {
-  for (const cluster of ['', 'n1', 'n1=a', 'n1=a:1,n1=b:1', 'n1=a:1,', '=a:1', 'n 1=a:1', 'n1=a:0', 'n1=a:65536', 'n1=1.2.3.256:1']) {
+  for (const cluster of [
+    '',
+    'n1',
+    'n1=a',
+    'n1=a:1,n1=b:1',
+    'n1=a:1,',
+    '=a:1',
+    'n 1=a:1',
+    'n1=a:0',
+    'n1=a:65536',
+    'n1=1.2.3.256:1',
+  ]) {
     assert.is(refusal({ flags: { ...FLAGS, cluster } }).code, 'BAD_VALUE', cluster);
   }
   assert.is(refusal({ flags: { 'node-id': 'n1', 'data-dir': 'd' }, values: { cluster: ['n1'] } }).code, 'BAD_VALUE');
@@ -168,7 +193,10 @@ test('refuses a file that is not there, not YAML, or not a map', () => {
     `configuration file ${missing} cannot be read (ENOENT): expected a YAML file`,
   );
   const path = file('mqtt: [1\n');
-  assert.match(refusal({ flags: FLAGS, file: path }).message, /^configuration file \S+ is not valid YAML: .* at line \d+, column \d+$/);
+  assert.match(
+    refusal({ flags: FLAGS, file: path }).message,
+    /^configuration file \S+ is not valid YAML: .* at line \d+, column \d+$/,
+  );
   assert.is(refusal({ flags: FLAGS, file: file('nodeId: a\nnodeId: b\n') }).code, 'FILE_INVALID');
   assert.is(refusal({ flags: FLAGS, file: file('- a\n') }).code, 'FILE_INVALID');
   assert.is(loadConfig({ flags: FLAGS, file: file('') }).nodeId, 'n1');
@@ -182,11 +210,27 @@ test('refuses values that do not fit together', () => {
       {},
       'peer is 127.0.0.1:7002, but cluster has n1=127.0.0.1:7001: expected the same, a wildcard with that port, or advertise.peer: 127.0.0.1:7001',
     ],
-    [{}, { advertise: { peer: '127.0.0.1:1' } }, 'advertise.peer is 127.0.0.1:1, but cluster has n1=127.0.0.1:7001: expected the same'],
+    [
+      {},
+      { advertise: { peer: '127.0.0.1:1' } },
+      'advertise.peer is 127.0.0.1:1, but cluster has n1=127.0.0.1:7001: expected the same',
+    ],
     [{ http: '127.0.0.1:1883' }, {}, 'http is 127.0.0.1:1883 and mqtt is 127.0.0.1:1883: expected different ports'],
-    [{}, { raft: { heartbeatIntervalMs: 300 } }, 'raft.electionTimeoutMs is 600: expected more than twice raft.heartbeatIntervalMs (600)'],
-    [{}, { serving: { leaseMs: 200 } }, 'serving.leaseMs is 200: expected more than twice raft.heartbeatIntervalMs (200)'],
-    [{}, { raft: { tickIntervalMs: 101 } }, 'raft.tickIntervalMs is 101: expected at most raft.heartbeatIntervalMs (100)'],
+    [
+      {},
+      { raft: { heartbeatIntervalMs: 300 } },
+      'raft.electionTimeoutMs is 600: expected more than twice raft.heartbeatIntervalMs (600)',
+    ],
+    [
+      {},
+      { serving: { leaseMs: 200 } },
+      'serving.leaseMs is 200: expected more than twice raft.heartbeatIntervalMs (200)',
+    ],
+    [
+      {},
+      { raft: { tickIntervalMs: 101 } },
+      'raft.tickIntervalMs is 101: expected at most raft.heartbeatIntervalMs (100)',
+    ],
     [
       {},
       { raft: { maxAppendBytes: 33_554_432 } },
@@ -209,7 +253,10 @@ test('refuses values that do not fit together', () => {
     assert.is(error.code, 'CONFLICT');
   }
   const eight = Array.from({ length: 8 }, (_, at) => `n${String(at + 1)}=127.0.0.1:${String(at + 1)}`).join(',');
-  assert.is(refusal({ flags: { ...FLAGS, cluster: eight } }).message, 'cluster has 8 members: expected at most 7, best 3 or 5');
+  assert.is(
+    refusal({ flags: { ...FLAGS, cluster: eight } }).message,
+    'cluster has 8 members: expected at most 7, best 3 or 5',
+  );
 });
 
 test('refuses listeners beyond loopback until each is waived by its key', () => {
@@ -243,7 +290,11 @@ test('refuses listeners beyond loopback until each is waived by its key', () => 
 });
 
 test('a listener on an inner address needs advertise.peer to differ from its cluster entry', () => {
-  const flags = { ...FLAGS, cluster: 'n1=node1.example:7001,n2=node2.example:7001,n3=node3.example:7001', peer: '127.0.0.1:9001' };
+  const flags = {
+    ...FLAGS,
+    cluster: 'n1=node1.example:7001,n2=node2.example:7001,n3=node3.example:7001',
+    peer: '127.0.0.1:9001',
+  };
   assert.is(refusal({ flags }).key, 'peer');
   const config = loadConfig({ flags, values: { advertise: { peer: 'node1.example:7001' } } });
   assert.is(formatAddress(config.peer), '127.0.0.1:9001');

@@ -5,7 +5,10 @@ const test = suite('logging');
 
 function setUp(level: 'info' | 'debug', pretty: 'auto' | boolean) {
   const lines: string[] = [];
-  const logger = createLogger({ nodeId: 'n1', log: { level, pretty } }, { write: (line: string) => void lines.push(line) });
+  const logger = createLogger(
+    { nodeId: 'n1', log: { level, pretty } },
+    { write: (line: string) => void lines.push(line) },
+  );
   return { logger, lines };
 }
 
@@ -14,7 +17,10 @@ test('writes JSON lines with the level as a word, ISO time and the node', () => 
   logger.child({ component: 'raft' }).warn({ term: 3 }, 'lost the leader');
   const line = JSON.parse(lines[0] ?? '') as Record<string, unknown>;
   assert.match(String(line['time']), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
-  assert.equal({ ...line, time: '' }, { level: 'warn', time: '', node: 'n1', component: 'raft', term: 3, msg: 'lost the leader' });
+  assert.equal(
+    { ...line, time: '' },
+    { level: 'warn', time: '', node: 'n1', component: 'raft', term: 3, msg: 'lost the leader' },
+  );
 });
 
 test('keeps to the level', () => {

@@ -10,7 +10,13 @@ interface Controls {
   failing: boolean;
 }
 
-const LEADER: LeaderView = { id: 'n2', term: 4, http: '127.0.0.1:18084', mqtt: '127.0.0.1:1884', peer: '127.0.0.1:7002' };
+const LEADER: LeaderView = {
+  id: 'n2',
+  term: 4,
+  http: '127.0.0.1:18084',
+  mqtt: '127.0.0.1:1884',
+  peer: '127.0.0.1:7002',
+};
 
 function setUp() {
   const controls: Controls = {
@@ -25,7 +31,14 @@ function setUp() {
     cluster: () => {
       if (controls.failing) throw new Error('secret detail');
       const nodes = [
-        { id: 'n1', role: 'follower', mqtt: '127.0.0.1:1883', http: '127.0.0.1:18083', peer: '127.0.0.1:7001', self: true },
+        {
+          id: 'n1',
+          role: 'follower',
+          mqtt: '127.0.0.1:1883',
+          http: '127.0.0.1:18083',
+          peer: '127.0.0.1:7001',
+          self: true,
+        },
         { id: 'n3', role: 'unreachable', mqtt: null, http: null, peer: '127.0.0.1:7003', self: false },
       ] as const;
       return { clusterId: 'c', term: 4, leader: 'n2', commitIndex: 7, appliedIndex: 6, nodes };
@@ -82,7 +95,14 @@ test('cluster answers with every field, null addresses included', async () => {
     commitIndex: 7,
     appliedIndex: 6,
     nodes: [
-      { id: 'n1', role: 'follower', mqtt: '127.0.0.1:1883', http: '127.0.0.1:18083', peer: '127.0.0.1:7001', self: true },
+      {
+        id: 'n1',
+        role: 'follower',
+        mqtt: '127.0.0.1:1883',
+        http: '127.0.0.1:18083',
+        peer: '127.0.0.1:7001',
+        self: true,
+      },
       { id: 'n3', role: 'unreachable', mqtt: null, http: null, peer: '127.0.0.1:7003', self: false },
     ],
   });
