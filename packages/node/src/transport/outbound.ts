@@ -139,7 +139,7 @@ export class OutboundLink {
     this.clearTimer();
     this.flush();
     const { socket } = this;
-    if (socket === null) return;
+    if (socket === null || socket.closed) return;
     const done = new Promise<void>((resolve) => {
       socket.once('close', () => {
         resolve();
@@ -211,13 +211,13 @@ export class OutboundLink {
       context.rejected(peer, theirs, reply.rejection.code, reply.rejection.reason);
       return true;
     }
+    if (theirs !== peer && theirs !== context.nodeId) {
+      context.rejected(peer, context.nodeId, 'UNEXPECTED_NODE', `${theirs} answers at ${this.where()}, ${peer}'s address`);
+      return true;
+    }
     const rejection = context.check(reply.hello);
     if (rejection !== null) {
       context.rejected(peer, context.nodeId, rejection.code, rejection.reason);
-      return true;
-    }
-    if (theirs !== peer) {
-      context.rejected(peer, context.nodeId, 'UNEXPECTED_NODE', `${theirs} answers at ${this.where()}, ${peer}'s address`);
       return true;
     }
     return false;
