@@ -1,13 +1,17 @@
+import { randomInt, randomUUID } from 'node:crypto';
+import { type DataDirectory, openDataDirectory } from '@quorate/storage';
 import type { FastifyInstance } from 'fastify';
-import { openDataDirectory } from '@quorate/storage';
-import type { NodeConfig } from './config/index.ts';
+import { formatAddress, type NodeConfig } from './config/index.ts';
 import { createHttpServer, type NodeView } from './http/index.ts';
 import { MqttListener } from './listener/mqtt-listener.ts';
 import type { Logger } from './logging/index.ts';
-import { createMetrics } from './metrics/index.ts';
+import { createMetrics, type Metrics } from './metrics/index.ts';
+import { realClock } from './raft/index.ts';
 import { observe } from './runtime/observe.ts';
-import { Replica } from './runtime/replica.ts';
+import { recover } from './runtime/recovery.ts';
+import { Replica, type ReplicaObserver } from './runtime/replica.ts';
 import { createView } from './runtime/view.ts';
+import { newPeerCounters, type PeerCounters, type PeerHandlers, PeerTransport } from './transport/index.ts';
 
 /** Release of this program. */
 export const VERSION = '0.1.0';
@@ -31,7 +35,8 @@ const POLL_MS = 10;
  * @throws StorageError, or the system's error for an address that can not be listened on
  */
 export async function startNode(config: NodeConfig, logger: Logger): Promise<RunningNode> {
-  const clusterMembers = [...config.cluster.keys()].sort().join(',');
+  const voters = [...config.cluster.keys()].sort();
+  const clusterMembers = voters.join(',');
   const directory = await openDataDirectory({ path: config.dataDir, nodeId: config.nodeId, clusterMembers });
   let fail: (error: Error) => void = () => {};
   const failed = new Promise<Error>((resolve) => {
@@ -41,14 +46,28 @@ export async function startNode(config: NodeConfig, logger: Logger): Promise<Run
     fail(error instanceof Error ? error : new Error(String(error)));
   };
   const metrics = createMetrics();
-  const replica = await Replica.open({ config, version: VERSION, logger, metrics, directory, onFatal });
+  const peerCounters = newPeerCounters();
+  const recovered = await recover(directory, { voters, learners: [], outgoing: [] });
+  const replica = new Replica({
+    config,
+    version: VERSION,
+    logger,
+    observer: observerOf(metrics),
+    clock: realClock,
+    seed: randomInt(2 ** 31),
+    newId: randomUUID,
+    identity: directory,
+    recovered,
+    createTransport: (handlers) => createTransport(config, directory, logger, handlers, peerCounters),
+    onFatal,
+  });
   const { broker, transport } = replica;
   const listener = new MqttListener(broker, logger);
   let draining = false;
   const connectedPeers = (): string[] => transport.connectedPeers();
   const status = () => replica.driver.status();
   const peerIds = [...config.cluster.keys()].filter((id) => id !== config.nodeId);
-  observe(metrics, { broker, status, peers: replica.peerCounters, peerIds, connectedPeers });
+  observe(metrics, { broker, status, peers: peerCounters, peerIds, connectedPeers });
   const view = createView({
     config,
     broker,
@@ -89,6 +108,49 @@ export async function startNode(config: NodeConfig, logger: Logger): Promise<Run
       await until(() => broker.settled, DRAIN_MS);
       await stopAll();
       logger.info('stopped');
+    },
+  };
+}
+
+function createTransport(
+  config: NodeConfig,
+  directory: DataDirectory,
+  logger: Logger,
+  handlers: PeerHandlers,
+  counters: PeerCounters,
+): PeerTransport {
+  return new PeerTransport({
+    nodeId: config.nodeId,
+    listen: config.peer,
+    peers: new Map([...config.cluster].filter(([id]) => id !== config.nodeId)),
+    identity: () => ({
+      clusterId: directory.clusterId ?? '',
+      bootstrapMembers: [...config.cluster.keys()].sort().join(','),
+      incarnation: String(directory.incarnation),
+      httpAddress: formatAddress(config.advertise.http),
+      mqttAddress: formatAddress(config.advertise.mqtt),
+    }),
+    handlers,
+    logger: logger.child({ component: 'peers' }),
+    counters,
+  });
+}
+
+function observerOf(metrics: Metrics): ReplicaObserver {
+  return {
+    batchApplied: (durationMs, commands) => {
+      metrics.publishCommitSeconds.observe(durationMs / 1000);
+      metrics.logBatchCommands.observe(commands);
+    },
+    logWritten: (durationMs, sizeBytes) => {
+      metrics.logWriteSeconds.observe(durationMs / 1000);
+      metrics.logWriteBytes.value += sizeBytes;
+    },
+    checkpointWritten: (durationMs) => {
+      metrics.checkpointSeconds.observe(durationMs / 1000);
+    },
+    leaderChanged: () => {
+      metrics.raftLeaderChanges.value++;
     },
   };
 }

@@ -67,7 +67,9 @@ const files = generate();
 if (process.argv.includes('--check')) {
   const stale = FILES.filter((name) => isStale(name, files.get(name)));
   if (stale.length > 0) {
-    console.error(`packages/protocol/generated: stale: ${stale.join(', ')}; run: npm run generate -w @quorate/protocol`);
+    console.error(
+      `packages/protocol/generated: stale: ${stale.join(', ')}; run: npm run generate -w @quorate/protocol`,
+    );
     process.exit(1);
   }
 } else {

@@ -276,7 +276,9 @@ export class RaftDriver {
     const last = write.entries.at(-1);
     if (last !== undefined) this.clusterClock.observe(last.stampMs);
     this.begin({ write, sizeBytes, startedMs: this.options.clock.nowMs(), reported: false });
-    this.options.log.append({ entries: write.entries, hardState: write.hardState }).then(this.onWriteDone, this.onIoError);
+    this.options.log
+      .append({ entries: write.entries, hardState: write.hardState })
+      .then(this.onWriteDone, this.onIoError);
   }
 
   private readonly onWriteDone = (): void => {

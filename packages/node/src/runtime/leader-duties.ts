@@ -1,10 +1,10 @@
 import { type Broker, NOBODY, writeCheckpoint, writeClusterInit, writeNodeDown, writeTick } from '@quorate/broker';
 import type { Status } from '@quorate/consensus';
-import type { Logger } from '../logging/index.ts';
+import type { TransportLogger } from '../transport/index.ts';
 
 export interface LeaderDutiesOptions {
   readonly broker: Broker;
-  readonly logger: Logger;
+  readonly logger: TransportLogger;
   readonly newClusterId: () => string;
   readonly leaseMs: number;
   readonly checkpointIntervalMs: number;

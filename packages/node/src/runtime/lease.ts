@@ -1,7 +1,4 @@
-import type { Clock } from '../raft/index.ts';
-
 export interface LeaseOptions {
-  readonly clock: Clock;
   readonly leaseMs: number;
   /** Asks for a linearizable read; the answer comes by `onRead` or `onReadFailed` with the id returned. */
   readonly readIndex: () => number;

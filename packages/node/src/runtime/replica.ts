@@ -1,25 +1,56 @@
-import { randomInt, randomUUID } from 'node:crypto';
 import { Broker, type BrokerEnvironment, type NodeUp } from '@quorate/broker';
-import { type Configuration, type Message, RaftCore, type Status } from '@quorate/consensus';
-import type { DataDirectory } from '@quorate/storage';
+import { type Message, type NodeId, RaftCore, type Status } from '@quorate/consensus';
 import { formatAddress, type NodeConfig } from '../config/index.ts';
-import type { Logger } from '../logging/index.ts';
-import type { Metrics } from '../metrics/index.ts';
-import { RaftDriver, realClock } from '../raft/index.ts';
-import { newPeerCounters, type PeerHandlers, PeerTransport } from '../transport/index.ts';
+import type { Clock } from '../raft/index.ts';
+import { RaftDriver } from '../raft/index.ts';
+import type { PeerHandlers, TransportLogger } from '../transport/index.ts';
 import { Channel, decodeEpoch, encodeEpoch } from './channels.ts';
 import { Checkpointer } from './checkpointer.ts';
 import { LeaderDuties } from './leader-duties.ts';
 import { ServingLease } from './lease.ts';
 import { ProposalGate } from './proposal-gate.ts';
-import { type Recovered, recover } from './recovery.ts';
+import type { Recovered } from './recovery.ts';
+
+/** How nodes reach each other: PeerTransport, or a simulated network. */
+export interface Transport {
+  start(): Promise<unknown>;
+  stop(): Promise<void>;
+  sendRaft(to: NodeId, message: Message): boolean;
+  send(to: NodeId, channel: number, payload: Uint8Array): boolean;
+  /** Sends what was gathered in this turn. */
+  flush(): void;
+  connectedPeers(): NodeId[];
+}
+
+/** Who this node is, durably: the data directory, or a simulated one. */
+export interface Identity {
+  readonly incarnation: number;
+  nextIncarnation(): Promise<number>;
+  setClusterId(clusterId: string): Promise<void>;
+}
+
+/** What happened, for metrics. */
+export interface ReplicaObserver {
+  /** A batch of this node from its sealing to its application. */
+  batchApplied(durationMs: number, commands: number): void;
+  logWritten(durationMs: number, sizeBytes: number): void;
+  checkpointWritten(durationMs: number): void;
+  leaderChanged(): void;
+}
 
 export interface ReplicaOptions {
   readonly config: NodeConfig;
   readonly version: string;
-  readonly logger: Logger;
-  readonly metrics: Metrics;
-  readonly directory: DataDirectory;
+  readonly logger: TransportLogger;
+  readonly observer: ReplicaObserver;
+  readonly clock: Clock;
+  /** Seed of the election timeouts. */
+  readonly seed: number;
+  /** A string that no other call anywhere returns. */
+  readonly newId: () => string;
+  readonly identity: Identity;
+  readonly recovered: Recovered;
+  readonly createTransport: (handlers: PeerHandlers) => Transport;
   /** Once, when this node can not go on: nothing is acknowledged after it. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -34,14 +65,15 @@ const MAX_UNAPPLIED_BYTES = 8 * MIB;
 /** Messages waiting for one client whose session ends with its connection. */
 const MAX_QUEUED_MESSAGES = 100_000;
 
-/** One member of the cluster: the log, the state and the clients' side of it, joined. No listener of its own but the peers'. */
+/**
+ * One member of the cluster: the log, the state and the clients' side of it, joined. Clock, network, disk and
+ * randomness are given to it, so that a simulation runs this very code.
+ */
 export class Replica {
   readonly broker: Broker;
   readonly driver: RaftDriver;
-  readonly transport: PeerTransport;
-  readonly peerCounters = newPeerCounters();
+  readonly transport: Transport;
   readonly #options: ReplicaOptions;
-  readonly #recovered: Recovered;
   readonly #lease: ServingLease;
   readonly #gate: ProposalGate;
   readonly #duties: LeaderDuties;
@@ -51,23 +83,15 @@ export class Replica {
   readonly #refusedBy = new Set<string>();
   #status: Status;
 
-  static async open(options: ReplicaOptions): Promise<Replica> {
-    const voters = [...options.config.cluster.keys()].sort();
-    const recovered = await recover(options.directory, { voters, learners: [], outgoing: [] });
-    return new Replica(options, recovered, { voters, learners: [], outgoing: [] });
-  }
-
-  private constructor(options: ReplicaOptions, recovered: Recovered, bootstrap: Configuration) {
+  constructor(options: ReplicaOptions) {
     this.#options = options;
-    this.#recovered = recovered;
-    const { config, logger, metrics } = options;
+    const { config, logger, observer, recovered, clock } = options;
     this.broker = this.#createBroker();
     this.driver = this.#createDriver();
     this.#status = this.driver.status();
-    this.transport = this.#createTransport(bootstrap);
+    this.transport = options.createTransport(this.#peerHandlers());
     const { broker, driver } = this;
     this.#lease = new ServingLease({
-      clock: realClock,
       leaseMs: config.serving.leaseMs,
       readIndex: () => driver.readIndex(),
       appliedIndex: () => broker.machine.state.appliedIndex,
@@ -82,7 +106,7 @@ export class Replica {
     this.#duties = new LeaderDuties({
       broker,
       logger,
-      newClusterId: randomUUID,
+      newClusterId: options.newId,
       leaseMs: config.serving.leaseMs,
       checkpointIntervalMs: config.checkpoint.intervalMs,
       checkpointBytes: config.checkpoint.maxBytes,
@@ -92,20 +116,19 @@ export class Replica {
       {
         stateStore: recovered.stateStore,
         log: recovered.log,
-        nowMs: realClock.nowMs,
+        nowMs: () => clock.nowMs(),
         compact: (index, term) => {
           driver.compact(index, term);
         },
         onWritten: (durationMs) => {
-          metrics.checkpointSeconds.observe(durationMs / 1000);
+          observer.checkpointWritten(durationMs);
         },
         onFatal: options.onFatal,
       },
       recovered.initial.snapshotIndex,
     );
     broker.proposer.onApplied = (durationMs, commands) => {
-      metrics.publishCommitSeconds.observe(durationMs / 1000);
-      metrics.logBatchCommands.observe(commands);
+      observer.batchApplied(durationMs, commands);
     };
   }
 
@@ -114,18 +137,19 @@ export class Replica {
   }
 
   async start(): Promise<void> {
+    const { clock } = this.#options;
     await this.transport.start();
     this.driver.start();
-    this.#register(this.#options.directory.incarnation);
+    this.#register(this.#options.identity.incarnation);
     this.#timers.push(
-      realClock.every(BROKER_TICK_MS, () => {
+      clock.every(BROKER_TICK_MS, () => {
         this.#tick();
       }),
     );
     const { sysIntervalSec } = this.#options.config;
     if (sysIntervalSec > 0) {
       this.#timers.push(
-        realClock.every(sysIntervalSec * 1000, () => {
+        clock.every(sysIntervalSec * 1000, () => {
           this.broker.sys.publish();
         }),
       );
@@ -138,12 +162,13 @@ export class Replica {
     await this.driver.stop();
     await this.transport.stop();
     await this.#checkpointer.idle();
-    await this.#recovered.stateStore.close();
-    await this.#recovered.log.close();
+    const { stateStore, log } = this.#options.recovered;
+    await stateStore.close();
+    await log.close();
   }
 
   #createBroker(): Broker {
-    const { config, version, logger, directory, onFatal } = this.#options;
+    const { config, version, logger, identity, onFatal, clock } = this.#options;
     const { limits, serving } = config;
     return new Broker(
       {
@@ -153,20 +178,20 @@ export class Replica {
         limits: { ...limits, maxUnappliedBytes: MAX_UNAPPLIED_BYTES, maxQueuedMessages: MAX_QUEUED_MESSAGES },
         leaseWaitMs: serving.leaseMs * LEASE_DRIFT + LEASE_MARGIN_MS,
         gracePeriodMs: serving.gracePeriodMs,
-        state: this.#recovered.state,
+        state: this.#options.recovered.state,
       },
       {
         onCheckpoint: (records, compactIndex) => {
-          this.#duties.checkpointed(realClock.nowMs());
+          this.#duties.checkpointed(clock.nowMs());
           this.#checkpointer.add(records, compactIndex);
         },
         onClusterNamed: (clusterId) => {
           logger.info({ clusterId }, `this is cluster ${clusterId}`);
-          directory.setClusterId(clusterId).catch(onFatal);
+          identity.setClusterId(clusterId).catch(onFatal);
         },
         onGivenUp: () => {
-          logger.warn('the cluster gave this node up while it was out of contact: it registers anew');
-          directory.nextIncarnation().then((incarnation) => {
+          logger.warn({}, 'the cluster gave this node up while it was out of contact: it registers anew');
+          identity.nextIncarnation().then((incarnation) => {
             this.#register(incarnation);
           }, onFatal);
         },
@@ -179,9 +204,9 @@ export class Replica {
   }
 
   #environment(): BrokerEnvironment {
-    const { logger } = this.#options;
+    const { logger, clock, newId } = this.#options;
     return {
-      nowMs: realClock.nowMs,
+      nowMs: () => clock.nowMs(),
       transmit: (batch) => {
         this.#transmit(batch);
       },
@@ -192,22 +217,22 @@ export class Replica {
         this.transport.send(nodeId, Channel.released, encodeEpoch(epoch));
       },
       requestFlush: () => {
-        realClock.defer(this.#flush);
+        clock.defer(this.#flush);
       },
-      assignClientId: () => `quorate-${randomUUID()}`,
+      assignClientId: () => `quorate-${newId()}`,
       log: logger,
     };
   }
 
   #createDriver(): RaftDriver {
-    const { config, logger, metrics } = this.#options;
+    const { config, logger, observer, clock, seed } = this.#options;
     const { raft, nodeId } = config;
-    const { initial, log, lastStampMs } = this.#recovered;
-    const core = new RaftCore({ id: nodeId, group: 0, seed: randomInt(2 ** 31), ...raft }, initial);
+    const { initial, log, lastStampMs } = this.#options.recovered;
+    const core = new RaftCore({ id: nodeId, group: 0, seed, ...raft }, initial);
     return new RaftDriver({
       core,
       log,
-      clock: realClock,
+      clock,
       lastStampMs,
       limits: { tickIntervalMs: raft.tickIntervalMs, slowWriteMs: raft.slowWriteMs },
       send: (to, message) => {
@@ -240,30 +265,9 @@ export class Replica {
           logger.warn({ durationMs: ms, sizeBytes }, `slow disk: a log write of ${String(sizeBytes)} bytes takes ${String(ms)} ms`);
         },
         onWriteDone: (durationMs, sizeBytes) => {
-          metrics.logWriteSeconds.observe(durationMs / 1000);
-          metrics.logWriteBytes.value += sizeBytes;
+          observer.logWritten(durationMs, sizeBytes);
         },
       },
-    });
-  }
-
-  #createTransport(bootstrap: Configuration): PeerTransport {
-    const { config, logger, directory } = this.#options;
-    const peers = new Map([...config.cluster].filter(([id]) => id !== config.nodeId));
-    return new PeerTransport({
-      nodeId: config.nodeId,
-      listen: config.peer,
-      peers,
-      identity: () => ({
-        clusterId: directory.clusterId ?? '',
-        bootstrapMembers: bootstrap.voters.join(','),
-        incarnation: String(directory.incarnation),
-        httpAddress: formatAddress(config.advertise.http),
-        mqttAddress: formatAddress(config.advertise.mqtt),
-      }),
-      handlers: this.#peerHandlers(),
-      logger: logger.child({ component: 'peers' }),
-      counters: this.peerCounters,
     });
   }
 
@@ -293,7 +297,7 @@ export class Replica {
   }
 
   #receive(from: string, message: Message): void {
-    if (message.kind === 'readIndexRequest' && !this.#duties.answersReadsOf(from, realClock.nowMs())) return;
+    if (message.kind === 'readIndexRequest' && !this.#duties.answersReadsOf(from, this.#options.clock.nowMs())) return;
     this.driver.receive(from, message);
   }
 
@@ -348,18 +352,18 @@ export class Replica {
   #onStatus(status: Status): void {
     const before = this.#status;
     this.#status = status;
-    this.#duties.onStatus(status, realClock.nowMs());
+    this.#duties.onStatus(status, this.#options.clock.nowMs());
     if (status.leader !== before.leader || status.term !== before.term) this.#leaderChanged(before, status);
     this.#openGate();
   }
 
   #leaderChanged(before: Status, status: Status): void {
-    const { logger, metrics, config } = this.#options;
+    const { logger, observer, config } = this.#options;
     const { leader, term, role } = status;
     this.#gate.reset();
     this.broker.leader = leader;
     if (leader !== before.leader) {
-      metrics.raftLeaderChanges.value++;
+      observer.leaderChanged();
       if (leader === null) logger.warn({ term, role }, `there is no leader in term ${String(term)}`);
       else if (leader === config.nodeId) logger.info({ term }, `this node leads term ${String(term)}`);
       else logger.info({ term, leader }, `${leader} leads term ${String(term)}`);
@@ -388,7 +392,7 @@ export class Replica {
 
   #tick(): void {
     try {
-      const nowMs = realClock.nowMs();
+      const nowMs = this.#options.clock.nowMs();
       this.#lease.tick(nowMs);
       this.#duties.tick(nowMs, this.driver.status());
       this.#gate.retry();

@@ -212,7 +212,12 @@ export class OutboundLink {
       return true;
     }
     if (theirs !== peer && theirs !== context.nodeId) {
-      context.rejected(peer, context.nodeId, 'UNEXPECTED_NODE', `${theirs} answers at ${this.where()}, ${peer}'s address`);
+      context.rejected(
+        peer,
+        context.nodeId,
+        'UNEXPECTED_NODE',
+        `${theirs} answers at ${this.where()}, ${peer}'s address`,
+      );
       return true;
     }
     const rejection = context.check(reply.hello);

@@ -5,7 +5,13 @@ import { batch, type Did, entry, makeLeader, makeWorld, settle, texts } from './
 const test = suite('raft driver');
 
 const ack: Message = {
-  kind: 'appendResponse', term: 1, round: 0, success: true, matchIndex: 1, hintIndex: 0, hintTerm: 0,
+  kind: 'appendResponse',
+  term: 1,
+  round: 0,
+  success: true,
+  matchIndex: 1,
+  hintIndex: 0,
+  hintTerm: 0,
 };
 const heartbeat: Message = { kind: 'heartbeat', term: 1, commitIndex: 0, round: 0 };
 
@@ -19,7 +25,10 @@ test('batches of one turn become one entry at its end', async () => {
   assert.is(driver.pendingProposalBytes, 15);
   assert.equal(core.of('propose'), []);
   await clock.turn();
-  assert.equal(core.of('propose').map((input) => texts(input.data)), [['a', 'bb', '']]);
+  assert.equal(
+    core.of('propose').map((input) => texts(input.data)),
+    [['a', 'bb', '']],
+  );
   assert.is(driver.pendingProposalBytes, 0);
 });
 
@@ -35,7 +44,10 @@ test('batches gather while a write is in flight, and go as one entry when it is 
   assert.equal(core.of('propose'), []);
   disk.release();
   await settle();
-  assert.equal(core.of('propose').map((input) => texts(input.data)), [['a', 'b', 'c']]);
+  assert.equal(
+    core.of('propose').map((input) => texts(input.data)),
+    [['a', 'b', 'c']],
+  );
 });
 
 test('a full entry does not wait for the write in flight', async () => {
@@ -45,7 +57,10 @@ test('a full entry does not wait for the write in flight', async () => {
   await clock.tick(1);
   for (const text of ['aaaa', 'bbbb', 'cccc', 'dddd']) driver.propose(batch(text));
   await clock.turn();
-  assert.equal(core.of('propose').map((input) => texts(input.data)), [['aaaa', 'bbbb']]);
+  assert.equal(
+    core.of('propose').map((input) => texts(input.data)),
+    [['aaaa', 'bbbb']],
+  );
   assert.is(driver.pendingProposalBytes, 16);
 });
 
@@ -53,7 +68,10 @@ test('a batch beyond the entry bound has an entry of its own', async () => {
   const { driver, core, clock } = await makeLeader({ maxEntryBytes: 20 });
   for (const text of ['a', 'x'.repeat(100), 'b']) driver.propose(batch(text));
   await clock.turn();
-  assert.equal(core.of('propose').map((input) => texts(input.data)), [['a'], ['x'.repeat(100)], ['b']]);
+  assert.equal(
+    core.of('propose').map((input) => texts(input.data)),
+    [['a'], ['x'.repeat(100)], ['b']],
+  );
 });
 
 test('proposals are refused without leadership, without room, and beyond the bound', async () => {
@@ -76,7 +94,10 @@ test('what the core has no room for waits until it has', async () => {
   assert.is(driver.pendingProposalBytes, 5);
   core.mayPropose = true;
   await clock.tick(10);
-  assert.equal(core.of('propose').map((input) => texts(input.data)), [['a']]);
+  assert.equal(
+    core.of('propose').map((input) => texts(input.data)),
+    [['a']],
+  );
 });
 
 test('queued batches go with the leadership they were queued for', async () => {
@@ -100,15 +121,24 @@ test('messages leave before the write is durable, acknowledgements only after it
   core.sendNow('n2', heartbeat);
   core.write([entry(1)], { term: 1, vote: 'n2' }, [{ to: 'n3', message: ack }]);
   await clock.tick(1);
-  assert.equal(did.map((each) => each.what === 'send' && each.to), ['n2']);
+  assert.equal(
+    did.map((each) => each.what === 'send' && each.to),
+    ['n2'],
+  );
   assert.is(disk.writesInFlight, 1);
   await clock.tick(1);
   assert.is(did.length, 1);
   assert.equal(core.of('writeDone'), []);
   disk.release();
   await settle();
-  assert.equal(core.of('writeDone').map((input) => input.seq), [1]);
-  assert.equal(did.map((each) => each.what === 'send' && each.to), ['n2', 'n3', false]);
+  assert.equal(
+    core.of('writeDone').map((input) => input.seq),
+    [1],
+  );
+  assert.equal(
+    did.map((each) => each.what === 'send' && each.to),
+    ['n2', 'n3', false],
+  );
   assert.equal(did[2], { what: 'writeDone', durationMs: 1, sizeBytes: 10, entries: 1 });
 });
 
@@ -128,7 +158,10 @@ test('an acknowledgement waits for its own write, not for the one before', async
   await settle();
   await settle();
   assert.ok(whats(did).includes('send'));
-  assert.equal(core.of('writeDone').map((input) => input.seq), [1, 2]);
+  assert.equal(
+    core.of('writeDone').map((input) => input.seq),
+    [1, 2],
+  );
 });
 
 test('a long backlog of committed entries is handed over in slices, in order, each once', async () => {
@@ -142,7 +175,10 @@ test('a long backlog of committed entries is handed over in slices, in order, ea
   core.commit([entry(21)]);
   while (!clock.idle) await clock.turn();
   const indexes = did.flatMap((each) => (each.what === 'committed' ? each.indexes : []));
-  assert.equal(indexes, Array.from({ length: 21 }, (_, at) => at + 1));
+  assert.equal(
+    indexes,
+    Array.from({ length: 21 }, (_, at) => at + 1),
+  );
   assert.ok(did.every((each) => each.what === 'committed' && each.indexes.length <= 3));
   assert.is(core.of('applied').at(-1)?.index, 21);
 });
@@ -229,7 +265,10 @@ test('reads asked for in one turn share one read of the core', async () => {
   ids.push(driver.readIndex());
   const refused = driver.readIndex();
   await clock.turn();
-  assert.equal(core.of('readIndex').map((input) => input.id), [1, 2]);
+  assert.equal(
+    core.of('readIndex').map((input) => input.id),
+    [1, 2],
+  );
   assert.is(new Set([...ids, refused]).size, 4);
   assert.equal(did.splice(0), [{ what: 'readFailed', id: refused }]);
   core.answerRead(1, 42);
@@ -274,9 +313,15 @@ test('compaction and writes never run beside each other', async () => {
   disk.release();
   await settle();
   await clock.tick(1);
-  assert.equal(core.of('writeDone').map((input) => input.seq), [1, 2, 3]);
+  assert.equal(
+    core.of('writeDone').map((input) => input.seq),
+    [1, 2, 3],
+  );
   assert.equal((await log.read(1, 1000)).length, 0);
-  assert.equal((await log.read(3, 1000)).map((each) => each.index), [3, 4, 5]);
+  assert.equal(
+    (await log.read(3, 1000)).map((each) => each.index),
+    [3, 4, 5],
+  );
 });
 
 test('the log is read for the core, with the term before; compacted entries are an empty answer', async () => {
@@ -292,7 +337,10 @@ test('the log is read for the core, with the term before; compacted entries are 
   const answers = core.of('logRead').map(({ peer, prevIndex, prevTerm, entries }) => {
     return [peer, prevIndex, prevTerm, entries.map((each) => each.index)];
   });
-  assert.equal(answers, [['n2', 1, 1, [2, 3]], ['n3', 0, 0, []]]);
+  assert.equal(answers, [
+    ['n2', 1, 1, [2, 3]],
+    ['n3', 0, 0, []],
+  ]);
 });
 
 test('stop waits for the write in flight and sends nothing more', async () => {
@@ -318,7 +366,10 @@ test('entries are stamped by the monotonic time since leadership began, from the
   clock.now += 7.9;
   driver.propose(batch('a'));
   await clock.turn();
-  assert.equal(core.of('propose').map((input) => input.stampMs), [5_007]);
+  assert.equal(
+    core.of('propose').map((input) => input.stampMs),
+    [5_007],
+  );
   core.write([entry(1, 10, 6_000)], null);
   await clock.tick(10);
   clock.now += 5;
@@ -327,7 +378,10 @@ test('entries are stamped by the monotonic time since leadership began, from the
   clock.now += 5;
   driver.propose(batch('c'));
   await clock.turn();
-  assert.equal(core.of('propose').map((input) => input.stampMs), [5_007, 6_000, 6_005]);
+  assert.equal(
+    core.of('propose').map((input) => input.stampMs),
+    [5_007, 6_000, 6_005],
+  );
 });
 
 test.run();

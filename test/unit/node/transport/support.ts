@@ -3,6 +3,7 @@ import {
   type HostPort,
   newPeerCounters,
   type PeerCounters,
+  type PeerHandlers,
   type PeerIdentity,
   type PeerLimits,
   PeerTransport,
@@ -30,7 +31,8 @@ export interface TestNodeOptions {
   readonly limits?: Partial<PeerLimits>;
   readonly peers?: Iterable<readonly [NodeId, HostPort]>;
   readonly port?: number;
-  readonly onMessage?: () => void;
+  /** Called besides what is written down. */
+  readonly handlers?: Partial<PeerHandlers>;
 }
 
 const running = new Set<PeerTransport>();
@@ -64,18 +66,24 @@ export async function startNode(id: NodeId, options: TestNodeOptions = {}): Prom
     limits: { reconnectMaxMs: 200, ...options.limits },
     logger: { debug: log, info: log, warn: log, error: log },
     handlers: {
-      onRaft: (from, message) => raft.push({ from, message }),
+      onRaft: (from, message) => {
+        raft.push({ from, message });
+        options.handlers?.onRaft?.(from, message);
+      },
       onNodeMessage: (from, channel, payload) => {
         messages.push({ from, channel, payload: Buffer.from(payload) });
-        options.onMessage?.();
       },
       onConnected: (peer, hello) => {
         events.push(`connected ${peer}`);
         hellos.push(hello);
       },
-      onDisconnected: (peer) => events.push(`disconnected ${peer}`),
-      onUnreachable: () => {
+      onDisconnected: (peer) => {
+        events.push(`disconnected ${peer}`);
+        options.handlers?.onDisconnected?.(peer);
+      },
+      onUnreachable: (peer) => {
         node.unreachable++;
+        options.handlers?.onUnreachable?.(peer);
       },
       onRejected: (peer, code, reason) => {
         events.push(`rejected ${peer} ${code}`);
@@ -86,7 +94,17 @@ export async function startNode(id: NodeId, options: TestNodeOptions = {}): Prom
   running.add(transport);
   const address = await transport.start();
   const node: TestNode = {
-    id, transport, address, counters, events, reasons, raft, messages, logged, hellos, unreachable: 0,
+    id,
+    transport,
+    address,
+    counters,
+    events,
+    reasons,
+    raft,
+    messages,
+    logged,
+    hellos,
+    unreachable: 0,
   };
   return node;
 }

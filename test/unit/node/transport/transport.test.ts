@@ -38,7 +38,12 @@ test('Raft and node messages arrive whole and in order', async () => {
   const [first, second] = pair(await startMesh(['n1', 'n2']));
   const data = new Uint8Array(100_000).map((_, at) => at);
   const append: Message = {
-    kind: 'appendRequest', term: 3, prevIndex: 4, prevTerm: 2, commitIndex: 1, round: 9,
+    kind: 'appendRequest',
+    term: 3,
+    prevIndex: 4,
+    prevTerm: 2,
+    commitIndex: 1,
+    round: 9,
     entries: [5, 6].map((index) => ({ index, term: 3, type: 1, stampMs: 7, data })),
   };
   for (let at = 0; at < 50; at++) {
@@ -48,7 +53,10 @@ test('Raft and node messages arrive whole and in order', async () => {
   }
   await eventually('all messages', () => second.messages.length === 50 && second.raft.length === 55);
   const rounds = second.raft.flatMap(({ message }) => (message.kind === 'heartbeat' ? [message.round] : []));
-  assert.equal(rounds, Array.from({ length: 50 }, (_, at) => at));
+  assert.equal(
+    rounds,
+    Array.from({ length: 50 }, (_, at) => at),
+  );
   for (const [at, { from, channel, payload }] of second.messages.entries()) {
     assert.equal([from, channel], ['n1', at]);
     assert.ok(payload.equals(Buffer.concat([data.subarray(0, at * 100), data.subarray(at)])));
@@ -81,8 +89,14 @@ test('what one turn sends leaves in one write', async () => {
 });
 
 test('a peer of another cluster is refused, with one sentence, once', async () => {
-  const first = await startNode('n1', { identity: { clusterId: 'red' }, limits: { reconnectMaxMs: 20, reconnectMinMs: 5 } });
-  const second = await startNode('n2', { identity: { clusterId: 'blue' }, limits: { reconnectMaxMs: 20, reconnectMinMs: 5 } });
+  const first = await startNode('n1', {
+    identity: { clusterId: 'red' },
+    limits: { reconnectMaxMs: 20, reconnectMinMs: 5 },
+  });
+  const second = await startNode('n2', {
+    identity: { clusterId: 'blue' },
+    limits: { reconnectMaxMs: 20, reconnectMinMs: 5 },
+  });
   introduce([first, second]);
   await eventually('several attempts', () => first.counters.rejections > 5 && second.counters.rejections > 5);
   assert.equal([...new Set(first.events)], ['rejected n2 WRONG_CLUSTER']);
@@ -113,7 +127,10 @@ test('a node that is not a peer is refused until it is one', async () => {
   await connected([first, second]);
   first.transport.removePeer('n2');
   assert.is(first.events.at(-1), 'disconnected n2');
-  await eventually('the loss', () => second.events.at(-1) === 'rejected n1 UNKNOWN_NODE' || second.events.at(-1) === 'disconnected n1');
+  await eventually(
+    'the loss',
+    () => second.events.at(-1) === 'rejected n1 UNKNOWN_NODE' || second.events.at(-1) === 'disconnected n1',
+  );
 });
 
 test('a node that meets its own id, or another one than it dialled, says so', async () => {
@@ -129,7 +146,10 @@ test('a node that meets its own id, or another one than it dialled, says so', as
 
 test('another protocol version is refused', async () => {
   const node = await startNode('n1', { peers: [['n2', { host: '127.0.0.1', port: 1 }]] });
-  const socket = await dial(node, bytesOf(encodeHello({ ...hello, nodeId: 'n2', protocolVersion: PEER_PROTOCOL_VERSION + 1 })));
+  const socket = await dial(
+    node,
+    bytesOf(encodeHello({ ...hello, nodeId: 'n2', protocolVersion: PEER_PROTOCOL_VERSION + 1 })),
+  );
   await closed(socket);
   assert.equal(node.events, ['rejected n2 PROTOCOL_VERSION']);
 });
@@ -283,7 +303,10 @@ async function stuckPeer(node: TestNode, id: string): Promise<() => void> {
     });
   });
   node.transport.setPeer(id, { host: '127.0.0.1', port });
-  const socket = await dial(node, Buffer.concat([encodeHello(own), encodePing(), encodeNodeMessage(1, [])].map(bytesOf)));
+  const socket = await dial(
+    node,
+    Buffer.concat([encodeHello(own), encodePing(), encodeNodeMessage(1, [])].map(bytesOf)),
+  );
   socket.on('error', () => undefined);
   sockets.push(socket);
   return () => {

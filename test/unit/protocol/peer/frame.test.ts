@@ -17,7 +17,10 @@ test('frames come out the same for every way to cut the stream', () => {
   assert.is(bytesOf(encodePing()).length, FRAME_PREFIX_BYTES);
   for (let piece = 1; piece <= bytes.length; piece++) {
     const frames = readAll(bytes, piece);
-    assert.equal(frames.map((frame) => frame.kind), whole.map((frame) => frame.kind));
+    assert.equal(
+      frames.map((frame) => frame.kind),
+      whole.map((frame) => frame.kind),
+    );
     assert.equal([...(frames[1]?.attachment ?? [])], [...payload]);
   }
 });

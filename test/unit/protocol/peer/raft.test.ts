@@ -45,13 +45,24 @@ function decodeAny(frame: Frame): void {
 
 test('every Raft message survives the wire, however the stream is cut', () => {
   fc.assert(
-    fc.property(fc.array(message, { minLength: 1, maxLength: 6 }), fc.nat(0xffffffff), fc.integer({ min: 1, max: 700 }), (sent, group, piece) => {
-      const bytes = Buffer.concat(sent.map((each) => bytesOf(encodeRaft(each, group))));
-      const frames = readAll(bytes, piece);
-      assert.equal(frames.map((frame) => frame.group), sent.map(() => group));
-      assert.ok(frames.every(isRaftFrame));
-      assert.equal(frames.map((frame) => plain(decodeRaft(frame))), sent.map(plain));
-    }),
+    fc.property(
+      fc.array(message, { minLength: 1, maxLength: 6 }),
+      fc.nat(0xffffffff),
+      fc.integer({ min: 1, max: 700 }),
+      (sent, group, piece) => {
+        const bytes = Buffer.concat(sent.map((each) => bytesOf(encodeRaft(each, group))));
+        const frames = readAll(bytes, piece);
+        assert.equal(
+          frames.map((frame) => frame.group),
+          sent.map(() => group),
+        );
+        assert.ok(frames.every(isRaftFrame));
+        assert.equal(
+          frames.map((frame) => plain(decodeRaft(frame))),
+          sent.map(plain),
+        );
+      },
+    ),
     { seed: seedFor('round trip'), numRuns: 300 },
   );
 });
@@ -102,7 +113,13 @@ test('entry data is neither copied by the sender nor by the receiver', () => {
   const data = Uint8Array.of(1, 2, 3, 4);
   const entry = { index: 8, term: 2, type: 1, stampMs: 5, data } as const;
   const encoded = encodeRaft({
-    kind: 'appendRequest', term: 2, prevIndex: 7, prevTerm: 1, commitIndex: 6, round: 0, entries: [entry],
+    kind: 'appendRequest',
+    term: 2,
+    prevIndex: 7,
+    prevTerm: 1,
+    commitIndex: 6,
+    round: 0,
+    entries: [entry],
   });
   assert.is(encoded.attachments[0], data);
   const frame = onlyFrame(encoded);
@@ -113,7 +130,15 @@ test('entry data is neither copied by the sender nor by the receiver', () => {
 test('an attachment that does not fit the entries is refused', () => {
   const entry = { index: 1, term: 1, type: 1, stampMs: 0, data: Uint8Array.of(1, 2, 3) } as const;
   const frame = onlyFrame(
-    encodeRaft({ kind: 'appendRequest', term: 1, prevIndex: 0, prevTerm: 0, commitIndex: 0, round: 0, entries: [entry] }),
+    encodeRaft({
+      kind: 'appendRequest',
+      term: 1,
+      prevIndex: 0,
+      prevTerm: 0,
+      commitIndex: 0,
+      round: 0,
+      entries: [entry],
+    }),
   );
   assert.throws(() => decodeRaft({ ...frame, attachment: Uint8Array.of(1, 2) }), isCode('ATTACHMENT'));
   assert.throws(() => decodeRaft({ ...frame, attachment: Uint8Array.of(1, 2, 3, 4) }), isCode('ATTACHMENT'));
@@ -124,7 +149,16 @@ test('an attachment that does not fit the entries is refused', () => {
 test('an append request with a hole is a fault of the sender', () => {
   const entry = { index: 9, term: 1, type: 1, stampMs: 0, data: Uint8Array.of(1) } as const;
   assert.throws(
-    () => encodeRaft({ kind: 'appendRequest', term: 1, prevIndex: 7, prevTerm: 1, commitIndex: 0, round: 0, entries: [entry] }),
+    () =>
+      encodeRaft({
+        kind: 'appendRequest',
+        term: 1,
+        prevIndex: 7,
+        prevTerm: 1,
+        commitIndex: 0,
+        round: 0,
+        entries: [entry],
+      }),
     /entry 9 where 8 belongs/,
   );
 });
