@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Links } from './links.ts';
 import { NodeProcess } from './node-process.ts';
 import { freePorts } from './ports.ts';
 import { onFailure } from './suite.ts';
@@ -21,6 +22,8 @@ export interface ClusterOptions {
   readonly executable?: string;
   /** How long all nodes may take to become ready; 20 s by default. 0: do not wait. */
   readonly readyTimeoutMs?: number;
+  /** Connects the nodes through {@link Links}, which a test can cut; without it they talk directly. */
+  readonly links?: boolean;
 }
 
 const READY_TIMEOUT_MS = 20_000;
@@ -33,11 +36,13 @@ const running = new Set<TestCluster>();
 export class TestCluster {
   readonly nodes: readonly NodeProcess[];
   private readonly folder: string;
+  private readonly network: Links | null;
   private readonly forget: () => void;
 
-  constructor(folder: string, nodes: readonly NodeProcess[]) {
+  constructor(folder: string, nodes: readonly NodeProcess[], network: Links | null = null) {
     this.folder = folder;
     this.nodes = nodes;
+    this.network = network;
     this.forget = onFailure(() => this.describe());
     running.add(this);
   }
@@ -47,6 +52,12 @@ export class TestCluster {
     const found = this.nodes.find((node) => node.id === id);
     if (found === undefined) throw new Error(`no node ${id}`);
     return found;
+  }
+
+  /** The links between the nodes, of a cluster started with them. */
+  get links(): Links {
+    if (this.network === null) throw new Error('this cluster was started without links');
+    return this.network;
   }
 
   /** Nodes whose process runs (paused ones too). */
@@ -93,6 +104,7 @@ export class TestCluster {
   /** Kills every node and removes data and logs. May be called more than once. */
   async stopAll(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.kill('SIGKILL')));
+    await this.network?.close();
     this.dispose();
   }
 
@@ -130,17 +142,30 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     return { id: `n${at + 1}`, mqttPort, httpPort, peerPort };
   });
   const folder = mkdtempSync(join(tmpdir(), 'quorate-test-'));
-  const args = ['--cluster', specs.map((spec) => `${spec.id}=127.0.0.1:${spec.peerPort}`).join(',')];
+  const network = options.links === true ? await Links.open(new Map(specs.map((spec) => [spec.id, spec.peerPort]))) : null;
+  const args: string[] = [];
   if (config !== undefined) {
     const file = join(folder, 'config.yaml');
     // JSON is YAML.
     writeFileSync(file, JSON.stringify(config, null, 2));
     args.push('--config', file);
   }
-  const common = { args, ...(env && { env }), ...(executable !== undefined && { executable }) };
+  // Bootstrap compares ids only: every node may have its own way to the others.
+  const clusterOf = (id: string): string =>
+    specs
+      .map((spec) => {
+        const port = network === null || spec.id === id ? spec.peerPort : network.port(id, spec.id);
+        return `${spec.id}=127.0.0.1:${String(port)}`;
+      })
+      .join(',');
+  const common = { ...(env && { env }), ...(executable !== undefined && { executable }) };
   const cluster = new TestCluster(
     folder,
-    specs.map((spec) => new NodeProcess({ ...spec, ...common, folder: join(folder, spec.id) })),
+    specs.map((spec) => {
+      const own = { args: ['--cluster', clusterOf(spec.id), ...args], folder: join(folder, spec.id) };
+      return new NodeProcess({ ...spec, ...common, ...own });
+    }),
+    network,
   );
   try {
     await Promise.all(cluster.nodes.map((node) => node.start()));

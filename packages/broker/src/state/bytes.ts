@@ -5,6 +5,9 @@ export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** A buffer that grew beyond it is not kept for what comes next. */
+const KEPT_BYTES = 1024 * 1024;
+
 /**
  * A buffer that grows by doubling. Numbers are big-endian; 53-bit integers travel as doubles, which hold them exactly.
  * `take` hands the bytes over and starts afresh, so what was taken is never written to again.
@@ -83,6 +86,20 @@ export class ByteWriter {
 
   patchInteger(at: number, value: number): void {
     this.#buffer.writeDoubleBE(value, at);
+  }
+
+  /** A copy of exactly what was written; the buffer is written again from its beginning. */
+  copy(): Buffer {
+    const copied = Buffer.allocUnsafe(this.#length);
+    this.#buffer.copy(copied, 0, 0, this.#length);
+    this.reset();
+    return copied;
+  }
+
+  /** Forgets what was written. */
+  reset(): void {
+    this.#length = 0;
+    if (this.#buffer.length > KEPT_BYTES) this.#buffer = Buffer.allocUnsafe(this.#initialBytes);
   }
 
   take(): Buffer {

@@ -1,4 +1,5 @@
 import type { MessageProperties, OutgoingMessage, QoS } from '@quorate/protocol';
+import { propertiesSizeBytes } from './properties.ts';
 
 /**
  * An application message in the replicated state. One object serves every queue and every subscriber.
@@ -14,6 +15,8 @@ export class Message implements OutgoingMessage {
   readonly expiresAtMs: number;
   /** A view of the batch it came in until a checkpoint detaches it. */
   payload: Uint8Array;
+  /** What it counts against limits in bytes: topic, payload and properties. The same on every node. */
+  readonly sizeBytes: number;
   /** How many queues hold it. */
   references = 0;
   /** True once a checkpoint has handed it to the state store. */
@@ -37,14 +40,11 @@ export class Message implements OutgoingMessage {
     this.properties = properties;
     this.expiresAtMs = expiresAtMs;
     this.payload = payload;
+    this.sizeBytes = topic.length + payload.length + (properties === null ? 0 : propertiesSizeBytes(properties));
   }
 
   /** Lets go of the batch that the payload is a view of. */
   detach(): void {
-    if (this.payload.byteLength < this.payload.buffer.byteLength) this.payload = Uint8Array.prototype.slice.call(this.payload);
-  }
-
-  get sizeBytes(): number {
-    return this.topic.length + this.payload.length;
+    if (this.payload.byteLength < this.payload.buffer.byteLength) this.payload = new Uint8Array(this.payload);
   }
 }

@@ -36,17 +36,26 @@ export function writeProperties(writer: ByteWriter, properties: MessagePropertie
 
 export function readProperties(reader: ByteReader): MessageProperties {
   const present = reader.u8();
-  const userProperties: UserProperty[] = [];
-  const fixed = {
-    ...((present & HAS_FORMAT) !== 0 && { payloadFormatIndicator: reader.u8() === 1 ? (1 as const) : (0 as const) }),
-    ...((present & HAS_EXPIRY) !== 0 && { messageExpiryIntervalSec: reader.u32() }),
-    ...((present & HAS_CONTENT_TYPE) !== 0 && { contentType: reader.string() }),
-    ...((present & HAS_RESPONSE_TOPIC) !== 0 && { responseTopic: reader.string() }),
-    ...((present & HAS_CORRELATION) !== 0 && { correlationData: Buffer.from(reader.bytes()) }),
-  };
-  if ((present & HAS_USER) === 0) return fixed;
-  for (let count = reader.u32(); count > 0; count--) userProperties.push([reader.string(), reader.string()]);
-  return { ...fixed, userProperties };
+  const properties: { -readonly [Name in keyof MessageProperties]: MessageProperties[Name] } = {};
+  if ((present & HAS_FORMAT) !== 0) properties.payloadFormatIndicator = reader.u8() === 1 ? 1 : 0;
+  if ((present & HAS_EXPIRY) !== 0) properties.messageExpiryIntervalSec = reader.u32();
+  if ((present & HAS_CONTENT_TYPE) !== 0) properties.contentType = reader.string();
+  if ((present & HAS_RESPONSE_TOPIC) !== 0) properties.responseTopic = reader.string();
+  if ((present & HAS_CORRELATION) !== 0) properties.correlationData = Buffer.from(reader.bytes());
+  if ((present & HAS_USER) !== 0) {
+    const userProperties: UserProperty[] = [];
+    for (let count = reader.u32(); count > 0; count--) userProperties.push([reader.string(), reader.string()]);
+    properties.userProperties = userProperties;
+  }
+  return properties;
+}
+
+/** What properties weigh against a limit: about their size on the wire, the same on every node. */
+export function propertiesSizeBytes(properties: MessageProperties): number {
+  const { contentType, responseTopic, correlationData, userProperties } = properties;
+  let sizeBytes = (contentType?.length ?? 0) + (responseTopic?.length ?? 0) + (correlationData?.length ?? 0);
+  for (const [name, value] of userProperties ?? []) sizeBytes += name.length + value.length + 4;
+  return sizeBytes;
 }
 
 export function writeWill(writer: ByteWriter, will: Will): void {

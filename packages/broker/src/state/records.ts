@@ -1,6 +1,7 @@
 import type { QoS } from '@quorate/protocol';
 import { type ByteReader, ByteWriter } from './bytes.ts';
 import { readSubscription, writeSubscription } from './commands.ts';
+import { invariant } from './invariant.ts';
 import { Message } from './message.ts';
 import { readProperties, readWill, writeProperties, writeWill } from './properties.ts';
 import type { QueueItem } from './queue.ts';
@@ -10,7 +11,7 @@ import type { NodeRecord, State } from './state.ts';
 /**
  * The records of the state store. A key is one byte of kind, then what names the record; kinds are ordered so that a
  * load in key order meets messages before the queues that hold them and sessions before their queues.
- * Formats stand on disk: a record begins with its format where it may have to change.
+ * Formats stand on disk: every record begins with its own.
  */
 export const RecordKind = {
   meta: 1,
@@ -30,9 +31,17 @@ export type StateRecord = readonly [key: Uint8Array, value: Uint8Array];
 
 const writer = new ByteWriter(4096);
 
+/** The writer is shared and its buffer is used again: a checkpoint has one record for everything that changed. */
 function taken(write: () => void): Buffer {
+  writer.reset();
   write();
-  return writer.take();
+  return writer.copy();
+}
+
+/** Every record begins with its format: one of a later version must be refused, not misread. */
+function readFormat(reader: ByteReader): void {
+  const format = reader.u8();
+  invariant(format === FORMAT, `state record format ${format} is not known to this version: upgrade this node`);
 }
 
 export function metaKey(): Uint8Array {
@@ -85,7 +94,7 @@ export function metaRecord(state: State): StateRecord {
 }
 
 export function readMeta(state: State, reader: ByteReader): void {
-  reader.u8();
+  readFormat(reader);
   state.nowMs = reader.integer();
   state.nextEpoch = reader.integer();
   state.nextSessionNumber = reader.integer();
@@ -110,7 +119,7 @@ export function nodeRecord(node: NodeRecord): StateRecord {
 }
 
 export function readNode(reader: ByteReader): NodeRecord {
-  reader.u8();
+  readFormat(reader);
   return {
     nodeId: reader.string(),
     incarnation: reader.integer(),
@@ -134,13 +143,13 @@ function writeMessage(message: Message): void {
 }
 
 export function readMessage(reader: ByteReader): Message {
-  reader.u8();
+  readFormat(reader);
   const id = reader.integer();
   const flags = reader.u8();
   const expiresAtMs = readTime(reader);
   const topic = reader.string();
   const properties = (flags & 8) !== 0 ? readProperties(reader) : null;
-  const payload = Uint8Array.from(reader.rest());
+  const payload = new Uint8Array(reader.rest());
   return new Message(id, topic, (flags & 3) as QoS, (flags & 4) !== 0, properties, expiresAtMs, payload);
 }
 
@@ -182,7 +191,7 @@ export interface SessionRecord {
 }
 
 export function readSession(reader: ByteReader): SessionRecord {
-  reader.u8();
+  readFormat(reader);
   const session = new Session(reader.integer(), reader.string(), reader.integer());
   const owner = reader.string();
   session.protocolVersion = reader.u8();
@@ -193,7 +202,7 @@ export function readSession(reader: ByteReader): SessionRecord {
   const flags = reader.u8();
   if ((flags & 2) !== 0) {
     const will = readWill(reader);
-    session.will = { ...will, payload: Uint8Array.from(will.payload) };
+    session.will = { ...will, payload: new Uint8Array(will.payload) };
   }
   for (let count = reader.u32(); count > 0; count--) {
     const request = readSubscription(reader);
@@ -229,7 +238,7 @@ export interface CursorRecord {
 }
 
 export function readCursor(reader: ByteReader): CursorRecord {
-  reader.u8();
+  readFormat(reader);
   const sessionNumber = reader.integer();
   const headSequence = reader.integer();
   const nextSequence = reader.integer();
@@ -265,7 +274,7 @@ export interface ItemRecord {
 }
 
 export function readItem(reader: ByteReader): ItemRecord {
-  reader.u8();
+  readFormat(reader);
   const sessionNumber = reader.integer();
   const sequence = reader.integer();
   const messageId = reader.integer();

@@ -17,48 +17,94 @@ export interface Target {
 interface Held {
   readonly session: Session;
   readonly subscription: Subscription;
+  /** The target when no other subscription of the session matches; made when it is first needed. */
+  alone: Target | null;
 }
 
 /** Topics whose targets are remembered; a fleet's hot topics fit, a scan of topics does not grow it. */
 const CACHED_TOPICS = 16_384;
+/** Targets remembered over all topics: 16,384 topics with 10,000 subscribers each must not be. */
+const CACHED_TARGETS = 262_144;
+/** In UTF-16 code units. A name may have 65,535 bytes; names of that kind are looked up each time. */
+const CACHED_TOPIC_LENGTH = 512;
 
-/** Every subscription of the cluster, with the matches of recent topics remembered until a subscription changes. */
+const NONE: readonly Target[] = [];
+
+/** Every subscription of the cluster, with the matches of recent topics remembered until a subscription changes them. */
 export class SubscriptionTable {
   readonly #tree = new FilterTree<Held>();
   readonly #cache = new Map<string, readonly Target[]>();
+  #cachedTargets = 0;
 
   get size(): number {
     return this.#tree.size;
   }
 
   set(session: Session, subscription: Subscription): void {
-    this.#tree.set(subscription.filter, session.number, { session, subscription });
-    this.#forget();
+    this.#tree.set(subscription.filter, session.number, { session, subscription, alone: null });
+    this.#forget(subscription.filter);
   }
 
   delete(session: Session, filter: string): boolean {
     const found = this.#tree.delete(filter, session.number);
-    if (found) this.#forget();
+    if (found) this.#forget(filter);
     return found;
   }
 
-  #forget(): void {
-    if (this.#cache.size > 0) this.#cache.clear();
+  /** A filter without wildcards is the only topic that it matches: clients that come and go do not empty the cache. */
+  #forget(filter: string): void {
+    if (this.#cache.size === 0) return;
+    if (filter.includes('+') || filter.includes('#')) {
+      this.#clear();
+      return;
+    }
+    const targets = this.#cache.get(filter);
+    if (targets === undefined) return;
+    this.#cache.delete(filter);
+    this.#cachedTargets -= targets.length;
   }
 
+  #clear(): void {
+    this.#cache.clear();
+    this.#cachedTargets = 0;
+  }
+
+  /** One target per session, in the order of their numbers: the same on a node that was restored and one that was not. */
   match(topic: string): readonly Target[] {
     const cached = this.#cache.get(topic);
     if (cached !== undefined) return cached;
-    const bySession = new Map<Session, Subscription[]>();
-    this.#tree.match(topic, ({ session, subscription }) => {
-      const held = bySession.get(session);
-      if (held === undefined) bySession.set(session, [subscription]);
-      else held.push(subscription);
-    });
-    const targets: Target[] = [];
-    for (const [session, subscriptions] of bySession) targets.push(combine(session, subscriptions));
-    if (this.#cache.size >= CACHED_TOPICS) this.#cache.clear();
+    const targets = this.#find(topic);
+    if (topic.length > CACHED_TOPIC_LENGTH) return targets;
+    if (this.#cache.size >= CACHED_TOPICS || this.#cachedTargets + targets.length > CACHED_TARGETS) this.#clear();
     this.#cache.set(topic, targets);
+    this.#cachedTargets += targets.length;
+    return targets;
+  }
+
+  #find(topic: string): readonly Target[] {
+    const found: Held[] = [];
+    this.#tree.match(topic, (held) => found.push(held));
+    if (found.length === 0) return NONE;
+    if (found.length > 1) found.sort((a, b) => a.session.number - b.session.number);
+    const targets: Target[] = [];
+    for (let at = 0; at < found.length; ) {
+      const held = found[at] as Held;
+      const { session } = held;
+      const first = at++;
+      while (at < found.length && (found[at] as Held).session === session) at++;
+      if (at - first === 1) {
+        held.alone ??= combine(session, [held.subscription]);
+        targets.push(held.alone);
+      } else {
+        const matching = found.slice(first, at);
+        targets.push(
+          combine(
+            session,
+            matching.map((each) => each.subscription),
+          ),
+        );
+      }
+    }
     return targets;
   }
 }

@@ -74,7 +74,7 @@ test('what one turn sends leaves in one write', async () => {
   net.Socket.prototype._writev = function (this: net.Socket, parts: unknown[], done: () => void): void {
     chunks.push(parts.length);
     write.call(this, parts, done);
-  } as typeof net.Socket.prototype._writev;
+  };
   try {
     for (let at = 0; at < 20; at++) first.transport.send('n2', 1, Buffer.alloc(10));
     assert.equal(chunks, []);
@@ -84,7 +84,7 @@ test('what one turn sends leaves in one write', async () => {
     first.transport.flush();
     assert.equal(chunks, [40, 6]);
   } finally {
-    net.Socket.prototype._writev = write as typeof net.Socket.prototype._writev;
+    net.Socket.prototype._writev = write;
   }
 });
 
