@@ -1,4 +1,4 @@
-import mqtt, { type IClientOptions, type IClientPublishOptions, type IPublishPacket, type MqttClient } from 'mqtt';
+import mqtt, { type IClientOptions, type IConnackPacket, type IClientPublishOptions, type IPublishPacket, type MqttClient } from 'mqtt';
 
 /** A message as a client received it. */
 export interface Received {
@@ -47,6 +47,11 @@ export async function connect(port: number, options: ConnectOptions = {}): Promi
     throw error;
   }
   return client;
+}
+
+/** What the CONNACK of the current connection said. */
+export function sessionPresent(client: MqttClient): boolean {
+  return (client as unknown as { readonly connackPacket?: IConnackPacket }).connackPacket?.sessionPresent === true;
 }
 
 /** Publishes and waits: for QoS 0 until written, for QoS 1 and 2 until acknowledged. */

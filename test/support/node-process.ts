@@ -4,8 +4,9 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:f
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The command of this checkout. */
-export const QUORATE = fileURLToPath(new URL('../../packages/cli/bin/quorate.js', import.meta.url));
+/** The command of this checkout, or the one that QUORATE_TEST_EXECUTABLE names: another release, or one broken on purpose. */
+export const QUORATE =
+  process.env['QUORATE_TEST_EXECUTABLE'] ?? fileURLToPath(new URL('../../packages/cli/bin/quorate.js', import.meta.url));
 const HTTP_TIMEOUT_MS = 2_000;
 const STOP_TIMEOUT_MS = 30_000;
 

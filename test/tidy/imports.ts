@@ -3,7 +3,8 @@ import ts from 'typescript';
 import type { SourceFile, Violation } from './files.ts';
 
 /*
- * Imports run one way: cli -> node -> broker -> protocol; node -> consensus, storage; simulator -> the pure parts.
+ * Imports run one way: cli -> node -> broker -> protocol; node -> consensus, storage; simulator -> the pure parts
+ * and the runtime of a node, which takes its clock, network and disk.
  * A `types` entry may be imported as types only, so that it leaves nothing in the compiled code.
  */
 interface Allowed {
@@ -20,7 +21,7 @@ const ALLOWED: Readonly<Record<string, Allowed>> = {
   cli: { values: ['node'], types: [] },
   bench: { values: [], types: [] },
   dashboard: { values: [], types: [] },
-  simulator: { values: ['consensus', 'storage', 'protocol', 'broker'], types: [] },
+  simulator: { values: ['consensus', 'storage', 'protocol', 'broker', 'node/runtime'], types: [] },
 };
 
 const SCOPE = '@quorate/';
@@ -110,7 +111,8 @@ export function dependencyDirection(files: readonly SourceFile[]): Violation[] {
     for (const name of Object.keys(dependencies)) {
       const rule = ALLOWED[owner];
       const target = name.startsWith(SCOPE) ? name.slice(SCOPE.length) : undefined;
-      if (target === undefined || rule?.values.includes(target) || rule?.types.includes(target)) continue;
+      const mayImport = (name: string): boolean => name === target || name.startsWith(`${target}/`);
+      if (target === undefined || rule?.values.some(mayImport) || rule?.types.some(mayImport)) continue;
       found.push({ where: file.path, what: `${owner} must not depend on ${target}` });
     }
   }

@@ -1,6 +1,6 @@
 import type { MessageProperties, QoS } from '@quorate/protocol';
 import type { CloseReason } from './connection/closing.ts';
-import { Connection } from './connection/connection.ts';
+import { Connection, Proposed } from './connection/connection.ts';
 import { BrokerCounters, type BrokerEnvironment, type BrokerLimits, bump, type ClientSocket } from './environment.ts';
 import { Fencing } from './fencing.ts';
 import { type CommandOwner, NOBODY, Proposer } from './proposer.ts';
@@ -10,6 +10,7 @@ import {
   type BatchHeader,
   type CheckpointRecords,
   type CommandResult,
+  type DropReason,
   type Message,
   type NodeUp,
   type OwnershipLoss,
@@ -43,6 +44,8 @@ export interface BrokerEvents {
   onNodeChanged(nodeId: string, incarnation: number, up: boolean): void;
 }
 
+/** Connections beyond the limit that may be waiting for their refusal. */
+const MAX_REFUSALS = 1024;
 const SETTLE_INTERVAL_MS = 50;
 const TIME_CHECK_INTERVAL_MS = 500;
 
@@ -95,7 +98,8 @@ export class Broker implements StateSink {
     this.#gracePeriodMs = options.gracePeriodMs;
     this.proposer = new Proposer(nodeId, environment);
     this.machine = new StateMachine(this, options.state);
-    this.fencing = new Fencing(nodeId, environment, options.leaseWaitMs);
+    const restored = this.machine.state.appliedIndex > 0;
+    this.fencing = new Fencing(nodeId, environment, { leaseWaitMs: options.leaseWaitMs, restored });
     this.sys = new SysTopics(this, options.version);
     this.#qos0 = new QoS0(this);
     this.#startedAtMs = environment.nowMs();
@@ -126,8 +130,8 @@ export class Broker implements StateSink {
   /** Introduces this process to the cluster. Every connection of an earlier incarnation is void. */
   register(incarnation: number, node: NodeUp): void {
     this.#registered = false;
-    this.#refreshServing();
-    for (const connection of [...this.#all]) connection.fail('NO_QUORUM');
+    this.refreshServing();
+    this.#letGo('NO_QUORUM');
     this.fencing.clear();
     this.proposer.begin(incarnation, node);
     this.requestFlush();
@@ -137,6 +141,8 @@ export class Broker implements StateSink {
     const connection = new Connection(this, socket);
     this.#all.add(connection);
     if (this.#draining) connection.fail('SERVER_SHUTTING_DOWN');
+    // A CONNECT beyond the limit gets an answer; beyond this many there is none for connections that stay silent.
+    else if (this.#all.size > this.limits.maxConnections + MAX_REFUSALS) connection.refuse('SERVER_BUSY');
     return connection;
   }
 
@@ -154,10 +160,11 @@ export class Broker implements StateSink {
   /** The node was in contact with a majority at some moment, and has applied what was committed then. */
   extendLease(untilMs: number): void {
     if (untilMs > this.#leaseUntilMs) this.#leaseUntilMs = untilMs;
-    this.#refreshServing();
+    this.refreshServing();
   }
 
-  #refreshServing(): void {
+  /** Looks at the clock: whatever is about to send something outside `flush` asks first. */
+  refreshServing(): void {
     const nowMs = this.environment.nowMs();
     const serving = this.#registered && nowMs < this.#leaseUntilMs;
     if (serving === this.serving) return;
@@ -184,7 +191,7 @@ export class Broker implements StateSink {
       this.#givenUp = false;
       this.#events.onGivenUp();
     }
-    this.#refreshServing();
+    this.refreshServing();
     if (this.paused.size > 0 && !this.congested) this.#resumePaused();
     for (let at = 0; at < this.dirty.length; at++) {
       const connection = this.dirty[at] as Connection;
@@ -202,7 +209,7 @@ export class Broker implements StateSink {
 
   /** Called every few milliseconds. */
   tick(nowMs: number): void {
-    this.#refreshServing();
+    this.refreshServing();
     this.proposer.tick(nowMs);
     this.fencing.tick(nowMs);
     if (nowMs - this.#settledAtMs >= SETTLE_INTERVAL_MS && this.settling.size > 0) {
@@ -267,7 +274,11 @@ export class Broker implements StateSink {
 
   deliver(session: Session, message: Message, qos: QoS, retain: boolean, identifiers: readonly number[] | null): void {
     if (session.owner !== this.nodeId) return;
-    this.connections.get(session.epoch)?.outgoing?.deliver(message, qos, retain, identifiers);
+    const connection = this.connections.get(session.epoch);
+    if (connection === undefined) return;
+    if (qos === 0 && retain && this.proposer.isApplying(connection, Proposed.subscribe)) {
+      connection.retained.push({ message, identifiers });
+    } else connection.outgoing?.deliver(message, qos, retain, identifiers);
   }
 
   queued(session: Session): void {
@@ -282,9 +293,13 @@ export class Broker implements StateSink {
     newEpoch: number,
     newOwner: string | null,
   ): void {
+    if (why === 'nodeDown') this.fencing.dropped(epoch, session.clientId);
+    else if (node !== newOwner) this.fencing.takenOver(newEpoch);
     if (node !== this.nodeId) return;
     const connection = this.connections.get(epoch);
-    if (why === 'takenOver') {
+    // Not registered: this tells of a connection of an earlier incarnation, of which nothing is known any more, not even
+    // whether it was waiting for yet another node. The new owner waits the lease out.
+    if (why === 'takenOver' && this.#registered) {
       this.counters.takeoversTotal++;
       this.environment.log.info(
         { clientId: session.clientId, from: node, to: newOwner },
@@ -292,14 +307,14 @@ export class Broker implements StateSink {
       );
     }
     connection?.ownershipLost(why === 'takenOver' ? 'SESSION_TAKEN_OVER' : 'NO_QUORUM');
-    if (newOwner !== null) this.fencing.lost(epoch, newEpoch, newOwner);
+    if (newOwner !== null && this.#registered) this.fencing.lost(epoch, newEpoch, newOwner);
   }
 
   nodeChanged(nodeId: string, incarnation: number, up: boolean): void {
     if (nodeId === this.nodeId && incarnation === this.proposer.incarnation) {
       this.#registered = up;
       if (!up) this.#givenUp = true;
-      this.#refreshServing();
+      this.refreshServing();
     }
     this.#events.onNodeChanged(nodeId, incarnation, up);
   }
@@ -312,7 +327,7 @@ export class Broker implements StateSink {
     this.#events.onClusterNamed(clusterId);
   }
 
-  dropped(session: Session, reason: 'queueFull' | 'expired'): void {
+  dropped(session: Session, reason: DropReason): void {
     if (session.owner === this.nodeId || session.owner === null) bump(this.counters.dropped, `queue_${reason}`);
   }
 }

@@ -23,7 +23,10 @@ export interface BrokerLog {
 /** The socket of one client. `write` takes ownership of the buffer. */
 export interface ClientSocket {
   readonly remoteAddress: string;
-  /** Bytes accepted by `write` that the kernel has not taken yet. */
+  /**
+   * Bytes accepted by `write` that the kernel has not taken yet. When they have been more than the smallest
+   * `maxOutgoingBufferBytes` and are 0 again, the connection's `drained` must be called.
+   */
   readonly bufferedBytes: number;
   write(bytes: Buffer): void;
   pause(): void;

@@ -1,5 +1,13 @@
 import type { BrokerEnvironment } from './environment.ts';
 
+/** What of a state that this process did not see grow may still matter for one length of a lease. */
+export interface FencingOptions {
+  /** How long after a takeover commits the displaced node may still serve; see `BrokerOptions.leaseWaitMs`. */
+  readonly leaseWaitMs: number;
+  /** The state came from a checkpoint: takeovers from before it are not known here. */
+  readonly restored: boolean;
+}
+
 /** Waiting for the former owner of a session to be out of the way. */
 interface Fence {
   readonly deadlineMs: number;
@@ -22,11 +30,18 @@ export class Fencing {
   /** A local connection lost its session to another local one while it was itself behind a fence. */
   readonly #inherited = new Map<number, Fence>();
   readonly #early = new Set<number>();
+  /** Takeovers between any two nodes applied lately: when the displaced node's lease is over, by the new epoch. */
+  readonly #recent = new Map<number, number>();
+  /** Client ids whose owner's node was dropped that soon after its takeover: when the displaced node's lease is over. */
+  readonly #suspects = new Map<string, number>();
+  /** Until then a session without owner may be one whose takeover was not seen here. */
+  readonly #blindUntilMs: number;
 
-  constructor(nodeId: string, environment: BrokerEnvironment, leaseWaitMs: number) {
+  constructor(nodeId: string, environment: BrokerEnvironment, { leaseWaitMs, restored }: FencingOptions) {
     this.#nodeId = nodeId;
     this.#environment = environment;
     this.#leaseWaitMs = leaseWaitMs;
+    this.#blindUntilMs = restored ? environment.nowMs() + leaseWaitMs : Number.NEGATIVE_INFINITY;
   }
 
   get size(): number {
@@ -34,8 +49,8 @@ export class Fencing {
   }
 
   /** Calls `done` when the session may be served under `epoch`: at once if nobody else can be serving it. */
-  claim(epoch: number, previousOwner: string | null, done: () => void): void {
-    if (previousOwner === null) return done();
+  claim(epoch: number, clientId: string, previousOwner: string | null, done: () => void): void {
+    if (previousOwner === null) return this.#claimFree(epoch, clientId, done);
     if (previousOwner === this.#nodeId) {
       const inherited = this.#inherited.get(epoch);
       if (inherited === undefined) return done();
@@ -47,6 +62,25 @@ export class Fencing {
     if (this.#early.delete(epoch)) return done();
     const deadlineMs = this.#environment.nowMs() + this.#leaseWaitMs;
     this.#fences.set(epoch, { deadlineMs, waiting: [done] });
+  }
+
+  /** Nobody has the session, but whoever had it last may have been waiting behind a fence when its node went. */
+  #claimFree(epoch: number, clientId: string, done: () => void): void {
+    const deadlineMs = Math.max(this.#suspects.get(clientId) ?? Number.NEGATIVE_INFINITY, this.#blindUntilMs);
+    this.#suspects.delete(clientId);
+    if (deadlineMs <= this.#environment.nowMs()) return done();
+    this.#fences.set(epoch, { deadlineMs, waiting: [done] });
+  }
+
+  /** A session went from one node to another, this one or not. */
+  takenOver(newEpoch: number): void {
+    this.#recent.set(newEpoch, this.#environment.nowMs() + this.#leaseWaitMs);
+  }
+
+  /** A node lost all its sessions at once. If it was still waiting for one, the next owner has to go on waiting. */
+  dropped(epoch: number, clientId: string): void {
+    const deadlineMs = this.#recent.get(epoch);
+    if (deadlineMs !== undefined) this.#suspects.set(clientId, deadlineMs);
   }
 
   /** The former owner let go for the sake of `epoch`. */
@@ -72,6 +106,14 @@ export class Fencing {
     for (const [epoch, fence] of this.#fences) {
       if (nowMs >= fence.deadlineMs) this.#open(epoch, fence);
     }
+    // In the order of their deadlines.
+    for (const [epoch, deadlineMs] of this.#recent) {
+      if (nowMs < deadlineMs) break;
+      this.#recent.delete(epoch);
+    }
+    for (const [clientId, deadlineMs] of this.#suspects) {
+      if (nowMs >= deadlineMs) this.#suspects.delete(clientId);
+    }
   }
 
   #open(epoch: number, fence: Fence): void {
@@ -80,7 +122,7 @@ export class Fencing {
     for (const done of waiting.splice(0)) done();
   }
 
-  /** This node's incarnation is void: nothing is claimed any more. */
+  /** This node's incarnation is void: nothing is claimed any more. What other nodes' leases may last stays known. */
   clear(): void {
     this.#fences.clear();
     this.#inherited.clear();

@@ -30,7 +30,10 @@ interface Batch {
 /** Unapplied batches beyond which a new one waits to grow, unless it is large already. */
 const BATCHES_IN_FLIGHT = 2;
 const LARGE_BATCH_BYTES = 64 * 1024;
-/** A batch that is not applied by then is sent again: it or its predecessor may be lost. */
+/**
+ * Without any batch applied for so long, all are sent again: the oldest may be lost. A batch that only waits its turn
+ * behind others that do get applied is not: an overloaded cluster would be given the same work again and again.
+ */
 const RETRY_AFTER_MS = 1000;
 
 /**
@@ -52,6 +55,9 @@ export class Proposer {
   #unappliedBytes = 0;
   #applying: Batch | null = null;
   #ordinal = 0;
+  /** Latest moment at which a batch was applied: as long as there is progress, nothing is lost. */
+  #progressAtMs = Number.NEGATIVE_INFINITY;
+  #flushRequested = false;
   /** Called with the time from sealing a batch to its application, and its number of commands. */
   onApplied: (durationMs: number, commands: number) => void = () => {};
 
@@ -98,11 +104,16 @@ export class Proposer {
     this.#owners.push(owner);
     this.#kinds.push(kind);
     this.#numbers.push(argument);
-    if (this.#owners.length === 1) this.#environment.requestFlush();
+    if (this.#flushRequested) return;
+    // The first command of a batch, and the one that makes it large enough not to wait any longer.
+    if (this.#owners.length > 1 && this.#writer.length < LARGE_BATCH_BYTES) return;
+    this.#flushRequested = true;
+    this.#environment.requestFlush();
   }
 
   /** Ends of turns: seals and sends what was gathered, or lets it grow while enough is on its way. */
   flush(): void {
+    this.#flushRequested = false;
     if (this.#owners.length === 0) return;
     if (this.#unapplied.length >= BATCHES_IN_FLIGHT && this.#writer.length < LARGE_BATCH_BYTES) return;
     const sequence = this.#nextSequence++;
@@ -136,7 +147,8 @@ export class Proposer {
 
   tick(nowMs: number): void {
     const oldest = this.#unapplied[0];
-    if (oldest !== undefined && nowMs - oldest.sentAtMs >= RETRY_AFTER_MS) this.resend();
+    if (oldest === undefined) return;
+    if (nowMs - Math.max(oldest.sentAtMs, this.#progressAtMs) >= RETRY_AFTER_MS) this.resend();
   }
 
   /** A batch passes by in the log. */
@@ -147,6 +159,12 @@ export class Proposer {
     invariant(oldest.sequence === header.sequence, `batch ${header.sequence} applied while ${oldest.sequence} is the oldest`);
     this.#applying = oldest;
     this.#ordinal = 0;
+  }
+
+  /** The command being applied at this moment is one of `owner`'s, of that kind. */
+  isApplying(owner: CommandOwner, kind: number): boolean {
+    const batch = this.#applying;
+    return batch !== null && batch.owners[this.#ordinal] === owner && batch.kinds[this.#ordinal] === kind;
   }
 
   commandResult(result: CommandResult): void {
@@ -166,6 +184,8 @@ export class Proposer {
     if (this.#unapplied[0] !== batch) return;
     this.#unapplied.shift();
     this.#unappliedBytes -= batch.bytes.length;
-    this.onApplied(this.#environment.nowMs() - batch.sealedAtMs, batch.owners.length);
+    const nowMs = this.#environment.nowMs();
+    this.#progressAtMs = nowMs;
+    this.onApplied(nowMs - batch.sealedAtMs, batch.owners.length);
   }
 }

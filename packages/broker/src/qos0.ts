@@ -1,6 +1,6 @@
 import type { MessageProperties } from '@quorate/protocol';
 import type { Broker } from './broker.ts';
-import { ByteReader, ByteWriter, Message, readPublish, type Session, writePublish } from './state/index.ts';
+import { ByteReader, ByteWriter, Message, readPublish, type Session, type Target, writePublish } from './state/index.ts';
 import { bump } from './environment.ts';
 
 /** Forwarded per turn and node; what a turn brings beyond it is dropped, as QoS 0 may be. */
@@ -29,8 +29,8 @@ export class QoS0 {
       const { owner } = target.session;
       if (owner === nodeId) {
         const own = target.noLocal && target.session === publisher;
-        if (own && target.subscriptions.every((subscription) => subscription.noLocal)) continue;
-        this.#deliver(target.session, message, target.subscriptionIdentifiers);
+        if (!own) this.#deliver(target.session, message, target.subscriptionIdentifiers);
+        else this.#deliverOwn(target, message);
       } else if (owner !== null) {
         elsewhere ??= new Set();
         elsewhere.add(owner);
@@ -48,6 +48,14 @@ export class QoS0 {
 
   #deliver(session: Session, message: Message, identifiers: readonly number[] | null): void {
     this.#broker.connections.get(session.epoch)?.outgoing?.deliver(message, 0, false, identifiers);
+  }
+
+  /** To the publisher itself: its No Local subscriptions do not count [MQTT-3.8.3-3]. */
+  #deliverOwn({ session, subscriptions }: Target, message: Message): void {
+    const others = subscriptions.filter((subscription) => !subscription.noLocal);
+    if (others.length === 0) return;
+    const identifiers = others.flatMap(({ identifier }) => (identifier === null ? [] : [identifier]));
+    this.#deliver(session, message, identifiers.length > 0 ? identifiers : null);
   }
 
   #forward(node: string, topic: string, properties: MessageProperties | null, payload: Uint8Array): void {

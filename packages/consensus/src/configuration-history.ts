@@ -46,6 +46,28 @@ export class ConfigurationHistory {
     while (this.#items.length > 1 && (this.#items[1]?.index as number) <= index) this.#items.shift();
   }
 
+  /**
+   * A snapshot up to `index` replaces everything known of the log before it; what was appended after it stays only if
+   * the log there does. An uncommitted configuration that the snapshot covers must not survive: two leaders that count
+   * by different configurations could form disjoint quorums (openraft#1808).
+   */
+  install(index: number, configuration: Configuration, keepsLater: boolean): void {
+    const later = keepsLater ? this.#items.filter((item) => item.index > index) : [];
+    this.#items = [{ index, configuration }, ...later];
+  }
+
+  /** The configuration that was in force before the newest one, or null when there is none after the last compaction. */
+  get previous(): Configuration | null {
+    return this.#items[this.#items.length - 2]?.configuration ?? null;
+  }
+
+  /** The configuration in force at `index`, which is not before the last compaction. */
+  at(index: number): Configuration {
+    const item = this.#items.findLast((each) => each.index <= index);
+    invariant(item !== undefined, `the configuration at ${index} is no longer known`);
+    return item.configuration;
+  }
+
   #newest(): { readonly index: number; readonly configuration: Configuration } {
     const newest = this.#items[this.#items.length - 1];
     invariant(newest !== undefined, 'there is always a configuration');

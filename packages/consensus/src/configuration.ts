@@ -23,6 +23,17 @@ export function members(configuration: Configuration): NodeId[] {
   return [...new Set([...configuration.voters, ...configuration.outgoing, ...configuration.learners])];
 }
 
+/** Whether two sets of voters decide together, on the way from one to the other. */
+export function isJoint(configuration: Configuration): boolean {
+  return configuration.outgoing.length > 0;
+}
+
+/** The tag of a member, or the empty string. */
+export function tagOf(configuration: Configuration, id: NodeId): string {
+  const tags = configuration.memberTags;
+  return tags !== undefined && Object.hasOwn(tags, id) ? (tags[id] as string) : '';
+}
+
 /** All voters of both halves, each once. */
 export function voters(configuration: Configuration): NodeId[] {
   return [...new Set([...configuration.voters, ...configuration.outgoing])];

@@ -1,10 +1,13 @@
 import { invariant } from './assert.ts';
+import { isJoint } from './configuration.ts';
 import { countOwnVote, loseLeader, onTimeoutNow, onVoteRequest, onVoteResponse, tickElection } from './election.ts';
 import { onAppendRequest, onHeartbeat } from './following.ts';
+import { changeMembership } from './membership.ts';
 import { onReadIndexRequest, onReadIndexResponse, readIndex, termCommitted, tickReads } from './read-index.ts';
 import {
   advanceCommit,
   flush,
+  losePeer,
   onAppendResponse,
   onHeartbeatResponse,
   onLogRead,
@@ -12,9 +15,11 @@ import {
   tickReplication,
 } from './replication.ts';
 import { appendLocally, becomeFollower } from './roles.ts';
+import { acceptsSnapshot, onCompacted, onSnapshotInstalled, onSnapshotReceiving, onSnapshotSent } from './snapshot.ts';
 import { CoreState } from './state.ts';
 import { onStorageStalled, tickTransfer, transferLeadership } from './transfer.ts';
 import {
+  type Configuration,
   type CoreOptions,
   type Entry,
   EntryType,
@@ -22,15 +27,19 @@ import {
   type Input,
   type Message,
   type NodeId,
-  type Outputs,
   type Role,
   type Status,
+  type TakenOutputs,
 } from './types.ts';
+
+const DEFAULT_COMMITTED_BYTES_PER_TAKE = 4 * 1024 * 1024;
 
 /** How outputs are wanted. */
 export interface TakeOptions {
   /** A write is in flight: gather the next one inside, with the messages that depend on it. Group commit falls out. */
   readonly holdWrite: boolean;
+  /** The state machine has enough to do: committed entries stay inside for now. */
+  readonly holdCommitted?: boolean;
 }
 
 /**
@@ -44,7 +53,14 @@ export interface TakeOptions {
  */
 export class RaftCore {
   readonly #state: CoreState;
-  #published = { role: '', term: -1, leader: '' as NodeId | null, termCommitted: false, configurationIndex: -1 };
+  #published = {
+    role: '',
+    term: -1,
+    leader: '' as NodeId | null,
+    termCommitted: false,
+    configurationIndex: -1,
+    configurationCommitted: false,
+  };
 
   constructor(options: CoreOptions, initial: InitialState) {
     this.#state = new CoreState(options, initial);
@@ -69,7 +85,7 @@ export class RaftCore {
       case 'applied':
         return applied(state, input.index);
       case 'peerLost':
-        suspendPeer(state, input.peer);
+        losePeer(state, input.peer);
         if (state.leader === input.peer && state.role === 'follower') loseLeader(state);
         return;
       case 'peerUnreachable':
@@ -78,15 +94,25 @@ export class RaftCore {
         return transferLeadership(state, input.to);
       case 'storageStalled':
         return onStorageStalled(state);
+      case 'snapshotSent':
+        return onSnapshotSent(state, input);
+      case 'snapshotReceiving':
+        return onSnapshotReceiving(state, input.from, input.term);
+      case 'snapshotInstalled':
+        return onSnapshotInstalled(state, input);
+      case 'compacted':
+        return onCompacted(state, input.index, input.term);
+      case 'changeMembership':
+        return changeMembership(state, input);
     }
   }
 
   /** Hands over everything gathered since the last call. Arrays and messages belong to the caller. */
-  takeOutputs(options: TakeOptions = { holdWrite: false }): Outputs {
+  takeOutputs(options: TakeOptions = { holdWrite: false }): TakenOutputs {
     const state = this.#state;
     flush(state);
     const status = this.#statusIfChanged();
-    const committed = state.log.slice(state.handedIndex + 1, handableIndex(state));
+    const committed = options.holdCommitted === true ? [] : takeCommitted(state);
     state.handedIndex += committed.length;
     const hardState = { term: state.term, vote: state.vote };
     return state.outbox.take({ log: state.log, hardState, committed, status }, options.holdWrite);
@@ -100,7 +126,8 @@ export class RaftCore {
     const state = this.#state;
     if (!state.outbox.isEmpty || state.leadership?.flushDue === true) return true;
     if (!options.holdWrite && state.outbox.hasWrite(state.log)) return true;
-    return handableIndex(state) > state.handedIndex || this.#changed();
+    if (options.holdCommitted !== true && handableIndex(state) > state.handedIndex) return true;
+    return this.#changed();
   }
 
   status(): Status {
@@ -115,8 +142,23 @@ export class RaftCore {
       lastIndex: state.log.lastIndex,
       termCommitted: termCommitted(state),
       configuration: state.configurations.current,
-      followers: followers.map((progress) => progress.status(state.originMs ?? 0)),
+      configurationIndex: state.configurations.currentIndex,
+      configurationCommitted: configurationCommitted(state),
+      joint: isJoint(state.configurations.current),
+      followers: followers.map((progress) =>
+        progress.status(state.originMs ?? 0, state.nowMs, state.options.electionTimeoutMs),
+      ),
     };
+  }
+
+  /** Whether a snapshot up to `index` would bring this node forward. Ask before receiving it, and before installing it. */
+  acceptsSnapshot(index: number): boolean {
+    return acceptsSnapshot(this.#state, index);
+  }
+
+  /** The configuration in force at `index`, for a snapshot there. Known from the applied index on. */
+  configurationAt(index: number): Configuration {
+    return this.#state.configurations.at(index);
   }
 
   /** Whether a proposal would be taken now: this node leads, is not handing over, and has room for uncommitted bytes. */
@@ -138,6 +180,7 @@ export class RaftCore {
       leader: state.leader,
       termCommitted: termCommitted(state),
       configurationIndex: state.configurations.currentIndex,
+      configurationCommitted: configurationCommitted(state),
     };
     return this.status();
   }
@@ -150,7 +193,8 @@ export class RaftCore {
       published.leader !== state.leader ||
       published.role !== roleOf(state) ||
       published.termCommitted !== termCommitted(state) ||
-      published.configurationIndex !== state.configurations.currentIndex
+      published.configurationIndex !== state.configurations.currentIndex ||
+      published.configurationCommitted !== configurationCommitted(state)
     );
   }
 }
@@ -162,6 +206,18 @@ function roleOf(state: CoreState): Role {
 /** What is committed and durable here. Durable, so that applied state on disk never runs ahead of this node's own log. */
 function handableIndex(state: CoreState): number {
   return Math.max(state.handedIndex, Math.min(state.commitIndex, state.log.stableIndex));
+}
+
+/** The next committed entries, no more than a take's worth of bytes: a long replay must not come out as one array. */
+function takeCommitted(state: CoreState): Entry[] {
+  const lastIndex = handableIndex(state);
+  if (lastIndex === state.handedIndex) return [];
+  const maxBytes = state.options.maxCommittedBytesPerTake ?? DEFAULT_COMMITTED_BYTES_PER_TAKE;
+  return state.log.sliceBytes(state.handedIndex + 1, maxBytes, lastIndex);
+}
+
+function configurationCommitted(state: CoreState): boolean {
+  return state.configurations.currentIndex <= state.commitIndex;
 }
 
 function tick(state: CoreState, nowMs: number): void {

@@ -8,7 +8,7 @@ import type { NodeId, VoteRequest, VoteResponse } from './types.ts';
 /** Starts a pre-vote when no leader was heard for the drawn time. */
 export function tickElection(state: CoreState): void {
   if (state.nowMs < state.electionDueMs) return;
-  if (state.mayVote) startPreVote(state);
+  if (state.mayStand) startPreVote(state);
   else resetElectionTimer(state);
 }
 

@@ -1,5 +1,16 @@
 export { InvariantError, invariant } from './assert.ts';
-export { hasQuorum, isMember, isVoter, majority, members, quorumValue, voteOutcome, voters } from './configuration.ts';
+export {
+  hasQuorum,
+  isJoint,
+  isMember,
+  isVoter,
+  majority,
+  members,
+  quorumValue,
+  tagOf,
+  voteOutcome,
+  voters,
+} from './configuration.ts';
 export { decodeConfiguration, encodeConfiguration } from './configuration-codec.ts';
 export { RaftCore, type TakeOptions } from './core.ts';
 export { Random } from './random.ts';

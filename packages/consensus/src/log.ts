@@ -30,10 +30,14 @@ export class RaftLog {
   #appliedIndex: number;
   /** Weight of the entries in (base, applied]. */
   #appliedBytes = 0;
+  /** The log store holds nothing up to here. */
+  #compactedIndex: number;
 
   constructor(initial: InitialState) {
     this.#baseIndex = initial.snapshotIndex;
     this.#baseTerm = initial.snapshotTerm;
+    this.#baseStampMs = initial.snapshotStampMs ?? 0;
+    this.#compactedIndex = initial.snapshotIndex;
     this.#appliedIndex = initial.snapshotIndex;
     this.#stableIndex = initial.snapshotIndex;
     this.#unwrittenIndex = initial.snapshotIndex + 1;
@@ -45,6 +49,11 @@ export class RaftLog {
   /** Index of the entry before the first one in memory. */
   get baseIndex(): number {
     return this.#baseIndex;
+  }
+
+  /** What a follower needs up to here, only a snapshot can give it. */
+  get compactedIndex(): number {
+    return this.#compactedIndex;
   }
 
   get lastIndex(): number {
@@ -88,11 +97,11 @@ export class RaftLog {
     return this.#entries.slice(from + offset, to + offset + 1) as Entry[];
   }
 
-  /** The entries from `from` on, at most `maxBytes` of them but at least one if there is one. */
-  sliceBytes(from: number, maxBytes: number): Entry[] {
+  /** The entries from `from` to `last`, at most `maxBytes` of them but at least one if there is one. */
+  sliceBytes(from: number, maxBytes: number, last = Number.MAX_SAFE_INTEGER): Entry[] {
     let bytes = 0;
     let to = from - 1;
-    for (let entry = this.#at(from); entry !== undefined; entry = this.#at(to + 1)) {
+    for (let entry = this.#at(from); entry !== undefined && to < last; entry = this.#at(to + 1)) {
       bytes += entryBytes(entry);
       if (to >= from && bytes > maxBytes) break;
       to++;
@@ -147,6 +156,39 @@ export class RaftLog {
     this.#appliedBytes += this.bytesBetween(this.#appliedIndex + 1, index);
     this.#appliedIndex = Math.max(this.#appliedIndex, index);
     while (this.#appliedBytes > recentBytes && this.#baseIndex < this.#appliedIndex) this.#dropFirst();
+  }
+
+  /** The log store no longer holds anything up to `index`. */
+  compacted(index: number): void {
+    invariant(index <= this.#appliedIndex, `log: compacted up to ${index}, applied up to ${this.#appliedIndex}`);
+    this.#compactedIndex = Math.max(this.#compactedIndex, index);
+  }
+
+  /**
+   * A snapshot up to (index, term) stands for everything before it, durably. Entries after it stay if this log agrees
+   * with it at `index`; else all of them go. Returns whether they stay.
+   */
+  install(index: number, term: number, stampMs: number): boolean {
+    invariant(index > this.#appliedIndex, `log: snapshot ${index}, applied up to ${this.#appliedIndex}`);
+    const agrees = this.termAt(index) === term;
+    if (agrees) {
+      this.#stableIndex = Math.max(this.#stableIndex, index);
+      this.#unwrittenIndex = Math.max(this.#unwrittenIndex, index + 1);
+      this.applied(index, 0);
+    } else {
+      for (const write of this.#writing) write.lastIndex = Math.min(write.lastIndex, index);
+      this.#entries = [];
+      this.#head = 0;
+      this.#baseIndex = index;
+      this.#baseTerm = term;
+      this.#baseStampMs = stampMs;
+      this.#stableIndex = index;
+      this.#unwrittenIndex = index + 1;
+      this.#appliedIndex = index;
+      this.#appliedBytes = 0;
+    }
+    this.#compactedIndex = Math.max(this.#compactedIndex, index);
+    return agrees;
   }
 
   /**

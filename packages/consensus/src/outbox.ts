@@ -1,6 +1,16 @@
 import { invariant } from './assert.ts';
 import type { RaftLog } from './log.ts';
-import type { HardState, Message, NodeId, Outputs, Send, Write } from './types.ts';
+import type {
+  HardState,
+  MembershipResult,
+  Message,
+  NodeId,
+  Outputs,
+  Send,
+  SnapshotRequest,
+  TakenOutputs,
+  Write,
+} from './types.ts';
 
 const NONE: readonly never[] = Object.freeze([]);
 
@@ -27,6 +37,8 @@ export class Outbox {
   reads: { readonly id: number; readonly index: number }[] = [];
   failedReads: number[] = [];
   readLog: { readonly peer: NodeId; readonly fromIndex: number; readonly maxBytes: number }[] = [];
+  sendSnapshot: SnapshotRequest[] = [];
+  membershipResults: MembershipResult[] = [];
   #send: Send[] = [];
   /** Wait for the write that is not handed out yet. At most one per peer and kind. */
   #unwritten: Send[] = [];
@@ -49,8 +61,13 @@ export class Outbox {
 
   get isEmpty(): boolean {
     return (
-      this.#send.length + this.#inflight.length + this.reads.length + this.failedReads.length + this.readLog.length ===
-      0
+      this.#send.length === 0 &&
+      this.#inflight.length === 0 &&
+      this.reads.length === 0 &&
+      this.failedReads.length === 0 &&
+      this.readLog.length === 0 &&
+      this.sendSnapshot.length === 0 &&
+      this.membershipResults.length === 0
     );
   }
 
@@ -85,16 +102,18 @@ export class Outbox {
   }
 
   /** Hands everything over. With `holdWrite` the pending write stays inside, and what depends on it too. */
-  take(state: TakenState, holdWrite: boolean): Outputs {
+  take(state: TakenState, holdWrite: boolean): TakenOutputs {
     const { log, hardState, committed, status } = state;
     const write = holdWrite ? null : this.#takeWrite(log, hardState);
     const sendAfterWrite = this.#releaseDurable();
-    const { reads, failedReads, readLog } = this;
+    const { reads, failedReads, readLog, sendSnapshot, membershipResults } = this;
     const send = this.#send;
     this.#send = [];
     if (reads.length > 0) this.reads = [];
     if (failedReads.length > 0) this.failedReads = [];
     if (readLog.length > 0) this.readLog = [];
+    if (sendSnapshot.length > 0) this.sendSnapshot = [];
+    if (membershipResults.length > 0) this.membershipResults = [];
     // Empty lists are shared with nobody: only one that holds something is handed over.
     return {
       send,
@@ -105,6 +124,8 @@ export class Outbox {
       failedReads: failedReads.length > 0 ? failedReads : NONE,
       readLog: readLog.length > 0 ? readLog : NONE,
       status,
+      sendSnapshot: sendSnapshot.length > 0 ? sendSnapshot : NONE,
+      membershipResults: membershipResults.length > 0 ? membershipResults : NONE,
     };
   }
 

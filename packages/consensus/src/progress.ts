@@ -23,8 +23,15 @@ export class Progress {
   /** The highest read round answered in this term. */
   answeredRound = 0;
   heardMs: number | null = null;
-  /** When the last probe left, or when the window of appends last moved. */
+  /** When the last probe left, when the window of appends last moved, or when the need of a snapshot was seen. */
   movedMs: number;
+  /** In needsSnapshot mode: what a snapshot must reach to help. */
+  snapshotMinIndex = 0;
+  /** The last round of catching up that came to its end took less than an election timeout (thesis section 4.2.1). */
+  #roundWasShort = false;
+  /** A round ends when the follower has what the log held at its beginning. Null between rounds: it has everything. */
+  #roundStartedMs: number | null;
+  #roundTarget: number;
   #inflight: { readonly lastIndex: number; readonly bytes: number }[] = [];
   #inflightBytes = 0;
 
@@ -32,6 +39,8 @@ export class Progress {
     this.id = id;
     this.nextIndex = nextIndex;
     this.movedMs = nowMs;
+    this.#roundStartedMs = nowMs;
+    this.#roundTarget = nextIndex - 1;
   }
 
   get inflightCount(): number {
@@ -54,6 +63,10 @@ export class Progress {
       return;
     }
     if (lastIndex < this.nextIndex) return;
+    if (this.#roundStartedMs === null) {
+      this.#roundStartedMs = nowMs;
+      this.#roundTarget = lastIndex;
+    }
     if (this.#inflight.length === 0) this.movedMs = nowMs;
     this.nextIndex = lastIndex + 1;
     this.#inflight.push({ lastIndex, bytes });
@@ -65,6 +78,7 @@ export class Progress {
     const advanced = matchIndex > this.matchIndex;
     if (advanced) this.matchIndex = matchIndex;
     if (matchIndex < this.matchIndex) return false;
+    if (this.mode === 'needsSnapshot' && matchIndex < this.snapshotMinIndex) return advanced;
     if (this.mode !== 'replicate') {
       this.#reset('replicate', nowMs);
       this.nextIndex = this.matchIndex + 1;
@@ -83,6 +97,21 @@ export class Progress {
     return advanced;
   }
 
+  /** Notes the end of a round of catching up, if it is one. `lastIndex` is the leader's, where the next round ends. */
+  endRound(lastIndex: number, nowMs: number, electionTimeoutMs: number): void {
+    if (this.#roundStartedMs === null || this.matchIndex < this.#roundTarget) return;
+    this.#roundWasShort = nowMs - this.#roundStartedMs < electionTimeoutMs;
+    this.#roundStartedMs = this.matchIndex < lastIndex ? nowMs : null;
+    this.#roundTarget = lastIndex;
+  }
+
+  /** Whether it lags by no more than an election timeout: as a voter it would not hold up commits for longer. */
+  isCaughtUp(nowMs: number, electionTimeoutMs: number): boolean {
+    const sinceMs = nowMs - electionTimeoutMs;
+    if (this.mode !== 'replicate' || this.heardMs === null || this.heardMs <= sinceMs) return false;
+    return this.#roundWasShort && (this.#roundStartedMs === null || this.#roundStartedMs > sinceMs);
+  }
+
   /** Goes back to probing, next at `nextIndex` or just after the match index, whichever is later. */
   probe(nextIndex: number, nowMs: number): void {
     this.#reset('probe', nowMs);
@@ -90,16 +119,18 @@ export class Progress {
   }
 
   /** The log no longer holds what this follower needs. */
-  needSnapshot(nowMs: number): void {
+  needSnapshot(minIndex: number, nowMs: number): void {
     this.#reset('needsSnapshot', nowMs);
+    this.snapshotMinIndex = minIndex;
   }
 
-  status(originMs: number): FollowerStatus {
+  status(originMs: number, nowMs: number, electionTimeoutMs: number): FollowerStatus {
     return {
       id: this.id,
       matchIndex: this.matchIndex,
       nextIndex: this.nextIndex,
       mode: this.reading ? 'readingLog' : this.mode,
+      caughtUp: this.isCaughtUp(nowMs, electionTimeoutMs),
       lastHeardMs: this.heardMs === null ? null : this.heardMs + originMs,
     };
   }

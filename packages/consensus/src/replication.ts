@@ -2,18 +2,23 @@
 import { invariant } from './assert.ts';
 import { hasQuorum, isVoter, quorumValue } from './configuration.ts';
 import { entryBytes } from './log.ts';
+import { afterCommit, leaveJoint } from './membership.ts';
 import type { Progress } from './progress.ts';
 import { admitEarlyReads, confirmReads } from './read-index.ts';
 import { becomeFollower } from './roles.ts';
+import { requestSnapshot } from './snapshot.ts';
 import type { CoreState, Leadership } from './state.ts';
 import { sendTimeoutNow } from './transfer.ts';
 import type { AppendResponse, Entry, HeartbeatResponse, Input, NodeId } from './types.ts';
+
+const DEFAULT_SNAPSHOT_TIMEOUT_MS = 60_000;
 
 export function tickReplication(state: CoreState, leadership: Leadership): void {
   if (!hearsQuorum(state, leadership)) {
     becomeFollower(state, state.term, null);
     return;
   }
+  leaveJoint(state, leadership);
   if (state.nowMs < leadership.heartbeatDueMs) return;
   leadership.heartbeatDueMs = state.nowMs + state.options.heartbeatIntervalMs;
   for (const progress of leadership.progress.values()) progress.heartbeatDue = true;
@@ -41,7 +46,9 @@ export function onAppendResponse(state: CoreState, from: NodeId, response: Appen
       response.matchIndex <= state.log.lastIndex,
       `${from} acknowledges ${response.matchIndex}, beyond the log`,
     );
-    if (progress.matched(response.matchIndex, state.nowMs)) advanceCommit(state);
+    const news = progress.matched(response.matchIndex, state.nowMs);
+    progress.endRound(state.log.lastIndex, state.nowMs, state.options.electionTimeoutMs);
+    if (news) advanceCommit(state);
     return;
   }
   const rejectedIndex = response.matchIndex;
@@ -58,9 +65,11 @@ export function onHeartbeatResponse(state: CoreState, from: NodeId, response: He
   if (leadership === null || progress === undefined) return;
   heard(state, leadership, progress, response.round);
   // The follower lives, but an append or its answer has been under way for long: it may be lost.
-  if (state.nowMs - progress.movedMs < state.options.heartbeatIntervalMs) return;
+  const { heartbeatIntervalMs, snapshotTimeoutMs = DEFAULT_SNAPSHOT_TIMEOUT_MS } = state.options;
+  const waitedMs = state.nowMs - progress.movedMs;
+  if (waitedMs < heartbeatIntervalMs) return;
   if (progress.mode === 'needsSnapshot') {
-    progress.probe(progress.matchIndex + 1, state.nowMs);
+    if (waitedMs >= snapshotTimeoutMs) progress.probe(progress.nextIndex, state.nowMs);
   } else if (progress.mode === 'probe' && progress.paused) {
     progress.paused = false;
     progress.probeUnanswered = true;
@@ -79,11 +88,21 @@ function heard(state: CoreState, leadership: Leadership, progress: Progress, rou
   confirmReads(state);
 }
 
+/** The connection to the peer closed: a snapshot that was on its way to it is lost too. */
+export function losePeer(state: CoreState, peer: NodeId): void {
+  const progress = state.leadership?.progress.get(peer);
+  if (progress?.mode === 'needsSnapshot') progress.probe(progress.nextIndex, state.nowMs);
+  suspendPeer(state, peer);
+}
+
 /** Nothing reaches the peer for now: the next append waits until it answers a heartbeat. */
 export function suspendPeer(state: CoreState, peer: NodeId): void {
   const progress = state.leadership?.progress.get(peer);
   if (progress === undefined || progress.mode === 'needsSnapshot') return;
-  progress.probe(progress.matchIndex + 1, state.nowMs);
+  // A probe keeps its place: before the first answer the match index is 0, and going back there would ask for a log that
+  // was compacted long ago.
+  const nextIndex = progress.mode === 'probe' ? progress.nextIndex : progress.matchIndex + 1;
+  progress.probe(nextIndex, state.nowMs);
   progress.paused = true;
 }
 
@@ -102,6 +121,7 @@ export function advanceCommit(state: CoreState): void {
   state.commitIndex = index;
   leadership.flushDue = true;
   admitEarlyReads(state);
+  afterCommit(state, leadership);
 }
 
 /** Lets go what may leave: called once before outputs are taken, so that one message carries what many steps brought. */
@@ -130,7 +150,7 @@ function sendAppends(state: CoreState, leadership: Leadership, progress: Progres
   while (progress.canSend(options)) {
     const { nextIndex } = progress;
     const prevTerm = log.termAt(nextIndex - 1);
-    if (prevTerm === null) return readOlder(state, progress);
+    if (prevTerm === null) return sendOlder(state, progress);
     const entries = progress.probeUnanswered ? [] : log.sliceBytes(nextIndex, options.maxAppendBytes);
     if (entries.length === 0 && progress.mode === 'replicate') break;
     sendAppend(state, leadership, progress, prevTerm, entries);
@@ -143,7 +163,7 @@ function sendAppends(state: CoreState, leadership: Leadership, progress: Progres
   } else {
     // What was sent came from the log store, and its term is no longer at hand: begin again from what is certain.
     progress.probe(progress.matchIndex + 1, state.nowMs);
-    readOlder(state, progress);
+    sendOlder(state, progress);
   }
 }
 
@@ -165,8 +185,12 @@ function sendAppend(
   progress.sent(lastIndex, bytes, state.nowMs);
 }
 
-/** Asks the log store for what is no longer in memory: one read per follower at a time. */
-function readOlder(state: CoreState, progress: Progress): void {
+/**
+ * What is no longer in memory comes from the log store, one read per follower at a time, or from a snapshot when the
+ * entry before it is compacted too.
+ */
+function sendOlder(state: CoreState, progress: Progress): void {
+  if (progress.nextIndex <= state.log.compactedIndex) return requestSnapshot(state, progress);
   progress.reading = true;
   if (state.logReads.has(progress.id)) return;
   const fromIndex = progress.nextIndex;
@@ -188,7 +212,7 @@ export function onLogRead(state: CoreState, input: Extract<Input, { kind: 'logRe
     return;
   const entries = readableEntries(state, input.entries);
   if (entries.length === 0) {
-    progress.needSnapshot(state.nowMs);
+    requestSnapshot(state, progress);
     return;
   }
   invariant(

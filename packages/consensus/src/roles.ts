@@ -1,6 +1,6 @@
 /** Transitions between roles. */
 import { invariant } from './assert.ts';
-import { members } from './configuration.ts';
+import { members, tagOf } from './configuration.ts';
 import { Progress } from './progress.ts';
 import { failReads } from './read-index.ts';
 import { type CoreState, resetElectionTimer } from './state.ts';
@@ -15,6 +15,7 @@ export function becomeFollower(state: CoreState, term: number, leader: NodeId | 
     state.vote = null;
     state.outbox.markHardState();
   }
+  failChange(state);
   const wasFollower = state.role === 'follower';
   state.role = 'follower';
   state.leader = leader;
@@ -48,6 +49,7 @@ export function becomeLeader(state: CoreState): void {
     reads: [],
     earlyReads: [],
     transfer: null,
+    changeId: null,
     uncommittedBytes: state.log.bytesBetween(state.commitIndex + 1, state.log.lastIndex),
   };
   syncProgress(state);
@@ -78,12 +80,24 @@ export function appendLocally(state: CoreState, entries: readonly Entry[]): void
   }
 }
 
-/** One progress per other member of the configuration in force. */
+/** Nobody will tell the one who asked for the membership change how it ends. */
+function failChange(state: CoreState): void {
+  const id = state.leadership?.changeId ?? null;
+  if (id === null) return;
+  const reason = 'this node no longer leads; whether the change happens is for the next leader to say';
+  state.outbox.membershipResults.push({ id, ok: false, code: 'LEADERSHIP_LOST', reason });
+}
+
+/** One progress per other member of the configuration in force, a new one for a member whose tag has changed. */
 function syncProgress(state: CoreState): void {
   const { leadership } = state;
   if (leadership === null) return;
-  const current = members(state.configurations.current);
-  for (const id of leadership.progress.keys()) if (!current.includes(id)) leadership.progress.delete(id);
+  const { current: configuration, previous } = state.configurations;
+  const current = members(configuration);
+  for (const id of leadership.progress.keys()) {
+    const another = previous !== null && tagOf(previous, id) !== tagOf(configuration, id);
+    if (another || !current.includes(id)) leadership.progress.delete(id);
+  }
   for (const id of current) {
     if (id === state.id || leadership.progress.has(id)) continue;
     leadership.progress.set(id, new Progress(id, state.log.lastIndex + 1, state.nowMs));

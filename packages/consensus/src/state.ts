@@ -41,6 +41,8 @@ export interface Leadership {
   /** Reads that wait for the first commit of the term. */
   readonly earlyReads: { readonly from: NodeId | null; readonly id: number }[];
   transfer: Transfer | null;
+  /** Id of the membership change under way that this leader was asked for, or null. */
+  changeId: number | null;
   /** Weight of the entries in (commitIndex, lastIndex]. */
   uncommittedBytes: number;
 }
@@ -88,6 +90,12 @@ export class CoreState {
     this.term = initial.hardState.term;
     this.vote = initial.hardState.vote;
     this.outbox = new Outbox(initial.hardState);
+    if (initial.snapshotTerm > this.term) {
+      // A crash came between the installation of a snapshot and the write of the term in which it was sent.
+      this.term = initial.snapshotTerm;
+      this.vote = null;
+      this.outbox.markHardState();
+    }
     this.log = new RaftLog(initial);
     this.configurations = new ConfigurationHistory(initial.snapshotIndex, initial.configuration);
     for (const entry of initial.entries) this.configurations.append(entry);
@@ -106,6 +114,17 @@ export class CoreState {
   get mayVote(): boolean {
     return isVoter(this.configurations.current, this.id);
   }
+
+  /**
+   * Whether this node stands for election: as a voter, and also while the configuration that removes it is not known to
+   * be committed. Its log may be the only one that reaches so far, and then nobody else can be elected (thesis section
+   * 4.2.2, figure 4.6).
+   */
+  get mayStand(): boolean {
+    if (this.mayVote) return true;
+    const { currentIndex, previous } = this.configurations;
+    return currentIndex > this.commitIndex && previous !== null && isVoter(previous, this.id);
+  }
 }
 
 /** A new random timeout in [electionTimeoutMs, 2 x electionTimeoutMs) from now. */
@@ -123,9 +142,12 @@ function checkOptions(options: CoreOptions): void {
     'maxInflightAppends',
     'maxInflightBytes',
     'maxUncommittedBytes',
+    'maxCommittedBytesPerTake',
+    'snapshotTimeoutMs',
   ] as const;
   for (const name of positive) {
-    invariant(Number.isSafeInteger(options[name]) && options[name] > 0, `option ${name} must be a positive integer`);
+    const value = options[name] ?? 1;
+    invariant(Number.isSafeInteger(value) && value > 0, `option ${name} must be a positive integer`);
   }
   invariant(options.recentLogBytes >= 0, 'option recentLogBytes must not be negative');
   invariant(options.heartbeatIntervalMs < options.electionTimeoutMs, 'heartbeatIntervalMs below electionTimeoutMs');

@@ -21,6 +21,14 @@ export function onStorageStalled(state: CoreState): void {
   else begin(state, leadership, target, true);
 }
 
+/** The configuration that this leader has just committed no longer gives it a vote: somebody else is to lead. */
+export function retire(state: CoreState, leadership: Leadership): void {
+  if (leadership.transfer?.stepDown === true) return;
+  const target = bestTarget(state, leadership);
+  if (target === null) becomeFollower(state, state.term, null);
+  else begin(state, leadership, target, true);
+}
+
 function begin(state: CoreState, leadership: Leadership, to: NodeId, stepDown: boolean): void {
   if (to === state.id || !voters(state.configurations.current).includes(to) || !leadership.progress.has(to)) return;
   if (leadership.transfer?.to === to && !stepDown) return;

@@ -41,6 +41,12 @@ export interface Configuration {
   readonly voters: readonly NodeId[];
   readonly learners: readonly NodeId[];
   readonly outgoing: readonly NodeId[];
+  /**
+   * What a member is known by beside its name, for example the incarnation of its data directory: opaque to the core,
+   * at most 1024 bytes of UTF-8 each. A member whose tag changes is another one that has the same name: what the leader
+   * knew of its log is void, and it has no vote until it has caught up as a learner.
+   */
+  readonly memberTags?: Readonly<Record<NodeId, string>>;
 }
 
 /** Messages between cores. Every one carries the sender's term. */
@@ -158,7 +164,85 @@ export type Input =
   | { readonly kind: 'peerUnreachable'; readonly peer: NodeId }
   | { readonly kind: 'transferLeadership'; readonly to: NodeId | null }
   /** The write in flight exceeds its bound: a leader hands over or steps down. */
-  | { readonly kind: 'storageStalled' };
+  | { readonly kind: 'storageStalled' }
+  /**
+   * The stream that `sendSnapshot` asked for has ended. `ok`: `peer` has installed the snapshot at (index, term), which
+   * this node has applied. Else it is asked for again when the follower answers and is still in need.
+   */
+  | {
+      readonly kind: 'snapshotSent';
+      readonly peer: NodeId;
+      readonly index: number;
+      readonly term: number;
+      readonly ok: boolean;
+    }
+  /** Part of a snapshot has come from the leader of `term`. Step it with every chunk: no election begins meanwhile. */
+  | { readonly kind: 'snapshotReceiving'; readonly from: NodeId; readonly term: number }
+  /**
+   * State store and log store durably begin at (index, term): the log after it is kept if it held that entry, and else
+   * is empty. Only after `acceptsSnapshot` said yes with no write in flight, and before the next outputs are taken.
+   */
+  | {
+      readonly kind: 'snapshotInstalled';
+      readonly index: number;
+      readonly term: number;
+      /** Stamp of the entry at `index`. */
+      readonly stampMs: number;
+      /** The configuration in force at `index`. */
+      readonly configuration: Configuration;
+    }
+  /** The log store no longer holds anything up to `index`, which is applied. `term` is that of the entry there. */
+  | { readonly kind: 'compacted'; readonly index: number; readonly term: number }
+  | MembershipChange;
+
+/**
+ * The members that are wanted (thesis chapter 4). Answered by one of `membershipResults`, a refusal at once and the rest
+ * when the change has come to its end. A node becomes a voter only from a learner that has caught up.
+ */
+export interface MembershipChange {
+  readonly kind: 'changeMembership';
+  /** Chosen by the caller; echoed in the result. */
+  readonly id: number;
+  readonly voters: readonly NodeId[];
+  readonly learners: readonly NodeId[];
+  /** Replaces the tags of the members named; others keep theirs. A voter's tag can not change while it has its vote. */
+  readonly memberTags?: Readonly<Record<NodeId, string>>;
+}
+
+/** What became of a membership change. Stable: callers may depend on it. */
+export type MembershipCode =
+  /** Done: the final configuration is committed. */
+  | 'COMMITTED'
+  /** Done: the configuration was like this already. */
+  | 'UNCHANGED'
+  | 'NOT_LEADER'
+  /** No entry of this leader's term is committed yet, or it is handing over. */
+  | 'NOT_READY'
+  /** The configuration in force is joint or not committed yet. */
+  | 'CHANGE_IN_PROGRESS'
+  | 'INVALID'
+  /** A new voter is not a learner yet. */
+  | 'NOT_A_LEARNER'
+  /** A new voter is a learner that is too far behind (thesis section 4.2.1). */
+  | 'LEARNER_NOT_CAUGHT_UP'
+  /** The leader does not hear a majority of the voters that are wanted: nothing could be committed any more. */
+  | 'QUORUM_UNREACHABLE'
+  /** Leadership was lost before the end: whether the change happens is for the next leader's log to say. */
+  | 'LEADERSHIP_LOST';
+
+export interface MembershipResult {
+  readonly id: number;
+  readonly ok: boolean;
+  readonly code?: MembershipCode;
+  /** A sentence for people, when not ok. */
+  readonly reason?: string;
+}
+
+/** A follower needs a snapshot: nothing before `minIndex` helps, because the log goes on only behind it. */
+export interface SnapshotRequest {
+  readonly peer: NodeId;
+  readonly minIndex: number;
+}
 
 export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader' | 'learner';
 
@@ -185,7 +269,7 @@ export interface Outputs {
   readonly write: Write | null;
   /** Leave once the write with this or a later sequence number is durable (granted votes, append answers). */
   readonly sendAfterWrite: readonly { readonly seq: number; readonly send: Send }[];
-  /** Newly committed entries in log order. Every one is handed out exactly once. */
+  /** Newly committed entries in log order, each handed out once. Bounded: there may be more for the next take. */
   readonly committed: readonly Entry[];
   /** Reads whose index is known: serve once `index` is applied. */
   readonly reads: readonly { readonly id: number; readonly index: number }[];
@@ -193,9 +277,18 @@ export interface Outputs {
   readonly failedReads: readonly number[];
   /** Older entries to fetch from the log store for a follower; answered by `logRead`. */
   readonly readLog: readonly { readonly peer: NodeId; readonly fromIndex: number; readonly maxBytes: number }[];
-  /** Present when role, term or leader changed. */
+  /** Present when role, term, leader or configuration changed. */
   readonly status: Status | null;
+  /**
+   * Followers to stream a snapshot to, once per need; answered by `snapshotSent`. A stream to the same peer that is under
+   * way and goes far enough will do: a need may be reported again after a timeout or a lost connection.
+   */
+  readonly sendSnapshot?: readonly SnapshotRequest[];
+  readonly membershipResults?: readonly MembershipResult[];
 }
+
+/** What `takeOutputs` gives: nothing is left out. */
+export type TakenOutputs = Required<Outputs>;
 
 /** What a core knows of itself. */
 export interface Status {
@@ -208,7 +301,14 @@ export interface Status {
   readonly lastIndex: number;
   /** True on a leader once an entry of its own term is committed. */
   readonly termCommitted: boolean;
+  /** In force: the newest in the log, committed or not. */
   readonly configuration: Configuration;
+  /** Index of the entry that brought the configuration, or of the snapshot it came with. */
+  readonly configurationIndex?: number;
+  /** Whether that entry is committed as far as this node knows. */
+  readonly configurationCommitted?: boolean;
+  /** Between two sets of voters: decisions take a majority of each. */
+  readonly joint?: boolean;
   /** On a leader: replication state of every other member. */
   readonly followers: readonly FollowerStatus[];
 }
@@ -217,7 +317,10 @@ export interface FollowerStatus {
   readonly id: NodeId;
   readonly matchIndex: number;
   readonly nextIndex: number;
+  /** probe: finding where the logs agree. needsSnapshot: the log no longer goes back far enough. */
   readonly mode: 'probe' | 'replicate' | 'readingLog' | 'needsSnapshot';
+  /** It lags no more than an election timeout behind: as a learner it may become a voter (thesis section 4.2.1). */
+  readonly caughtUp?: boolean;
   /** Tick time at which this follower last answered, or null in this term. */
   readonly lastHeardMs: number | null;
 }
@@ -239,6 +342,10 @@ export interface CoreOptions {
   readonly recentLogBytes: number;
   /** Proposals are refused while more than this is appended but not committed. */
   readonly maxUncommittedBytes: number;
+  /** Committed entries handed out by one `takeOutputs`, in bytes; at least one entry. 4 MiB by default. */
+  readonly maxCommittedBytesPerTake?: number;
+  /** A follower that waits for a snapshot is probed again after this time without `snapshotSent`. A minute by default. */
+  readonly snapshotTimeoutMs?: number;
 }
 
 /** What the log store found on disk: where a core starts from. */
@@ -249,6 +356,8 @@ export interface InitialState {
   /** The log begins after this entry; 0 and 0 for a new log. */
   readonly snapshotIndex: number;
   readonly snapshotTerm: number;
+  /** Stamp of the entry at `snapshotIndex`: a leader whose log holds nothing else continues from it. 0 by default. */
+  readonly snapshotStampMs?: number;
   /** Entries after the snapshot that are durable, all of them, oldest first. */
   readonly entries: readonly Entry[];
   /** The state machine already holds everything up to here. */

@@ -35,6 +35,10 @@ const MESSAGES = {
   STATE_CORRUPTED:
     'The state store in {path} is damaged ({reason}). Move the data directory away, keep it until the cluster is ' +
     'healthy, and start with an empty one: the node then copies the state from its peers.',
+  DATA_DOUBTFUL:
+    'What {path} holds is readable, but acknowledged writes may be missing from it, so the node must neither vote nor ' +
+    'acknowledge with it ({reason}). While the other nodes are healthy, move the data directory away, keep it until ' +
+    'the cluster is healthy again, and start with an empty one: the node then copies everything from its peers.',
   DATABASE_NOT_OPENED:
     'The database in {path} could not be opened ({reason}). Check free space, permissions and the disk, then start ' +
     'the node again.',

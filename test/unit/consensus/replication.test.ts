@@ -332,30 +332,6 @@ test('a follower far behind is fed from the log store', () => {
   assert.is(late.committed.length, 41);
 });
 
-test('a follower that needs what is gone waits for a snapshot and is probed again', () => {
-  const base = { snapshotIndex: 10, snapshotTerm: 1, appliedIndex: 10, hardState: { term: 1, vote: null } };
-  const cluster = new TestCluster(THREE, {}, base);
-  cluster.nodes.set('n3', new TestNode({ ...OPTIONS, id: 'n3' }, initialOf(THREE)));
-  cluster.tick(0);
-  const leader = cluster.elect('n1');
-  const answer = (): number => {
-    const reads = leader.readLogs.splice(0);
-    for (const { peer, fromIndex } of reads) {
-      leader.step({ kind: 'logRead', peer, prevIndex: fromIndex - 1, prevTerm: 0, entries: [] });
-    }
-    cluster.settle();
-    return reads.length;
-  };
-  answer();
-  assert.is(leader.status.followers.find(({ id }) => id === 'n3')?.mode, 'needsSnapshot');
-  let reads = 0;
-  for (let ms = 0; ms < 10 * HEARTBEAT_MS; ms++) {
-    cluster.tick(1);
-    reads += answer();
-  }
-  assert.ok(reads >= 3 && reads <= 10, `${reads} reads in ten intervals`);
-});
-
 test('an answer to a read of an earlier leadership is not used', () => {
   const entries = entriesOf([1, 1, 1, 1], 1, 100);
   const more = { entries, hardState: { term: 1, vote: null }, appliedIndex: 4 };

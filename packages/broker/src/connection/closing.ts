@@ -13,6 +13,7 @@ export const CLOSE_REASONS = {
   SERVER_UNAVAILABLE: [ReasonCode.serverUnavailable, 'this node is not in contact with a majority of the cluster'],
   SERVER_BUSY: [ReasonCode.serverBusy, 'this node has as many connections as it is configured for'],
   SLOW_CONSUMER: [ReasonCode.quotaExceeded, 'the client takes its messages too slowly'],
+  QUOTA_EXCEEDED: [ReasonCode.quotaExceeded, 'a limit of the cluster is reached'],
   RECEIVE_MAXIMUM_EXCEEDED: [ReasonCode.receiveMaximumExceeded, 'more unacknowledged messages than Receive Maximum'],
   TOPIC_ALIAS_INVALID: [ReasonCode.topicAliasInvalid, 'the topic alias is unknown or too large'],
   TOPIC_NAME_INVALID: [ReasonCode.topicNameInvalid, 'the topic name is not accepted'],

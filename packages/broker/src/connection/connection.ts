@@ -16,7 +16,7 @@ import {
 import type { Broker } from '../broker.ts';
 import { bump, type ClientSocket } from '../environment.ts';
 import type { CommandOwner } from '../proposer.ts';
-import { type CommandResult, type Session, writeDisconnect } from '../state/index.ts';
+import { type CommandResult, type Message, type Session, writeDisconnect } from '../state/index.ts';
 import { CLOSE_REASONS, type CloseReason } from './closing.ts';
 import { Incoming } from './incoming.ts';
 import { Outgoing } from './outgoing.ts';
@@ -57,13 +57,19 @@ export class Connection implements CommandOwner {
   session: Session | null = null;
   outgoing: Outgoing | null = null;
   incoming: Incoming | null = null;
-  /** The CONNECT that is being served, until CONNACK. */
+  /** The CONNECT that is being served, until its CONNACK has left. */
   connectPacket: ConnectPacket | null = null;
+  /** Largest packet that the client takes. */
+  maximumPacketSizeBytes = Number.POSITIVE_INFINITY;
+  /** Retained messages of QoS 0 that a SUBSCRIBE brings, until its SUBACK is in front of them. */
+  readonly retained: { readonly message: Message; readonly identifiers: readonly number[] | null }[] = [];
   /** SUBSCRIBE and UNSUBSCRIBE packets on their way through the log, oldest first. */
   readonly pendingSubscriptions: { packetId: number; reasonCodes: (number | null)[]; filters: readonly string[] }[] = [];
   dirty = false;
   paused = false;
   readonly #framer: PacketFramer;
+  /** What the socket held at the last look. */
+  #backlogBytes = 0;
 
   constructor(broker: Broker, socket: ClientSocket) {
     this.broker = broker;
@@ -101,16 +107,20 @@ export class Connection implements CommandOwner {
 
   /** Reads are held back by: a CONNECT in progress, a full proposal queue, our Receive Maximum, a client that does not read. */
   #mustWait(): boolean {
-    const { phase, broker, socket } = this;
+    const { phase, broker } = this;
     if (phase === 'live') {
       return (
         broker.congested ||
         !broker.serving ||
         (this.incoming?.full ?? false) ||
-        socket.bufferedBytes + this.output.length > broker.limits.maxOutgoingBufferBytes
+        this.#backlogged
       );
     }
     return phase !== 'new';
+  }
+
+  get #backlogged(): boolean {
+    return this.socket.bufferedBytes + this.output.length > this.broker.limits.maxOutgoingBufferBytes;
   }
 
   #setPaused(paused: boolean): void {
@@ -121,6 +131,8 @@ export class Connection implements CommandOwner {
       this.broker.paused.add(this);
     } else {
       this.broker.paused.delete(this);
+      // What it sent meanwhile was not read: its silence begins now.
+      this.lastHeardMs = this.broker.environment.nowMs();
       this.socket.resume();
     }
   }
@@ -224,6 +236,17 @@ export class Connection implements CommandOwner {
       return;
     }
     if (this.phase === 'live') this.outgoing?.pump();
+    this.#write();
+    if (this.socket.bufferedBytes > 0) return;
+    // The socket took everything at once: nobody will call `drained`.
+    if (this.outgoing?.hasMore === true) this.markDirty();
+    if (this.paused) this.process();
+  }
+
+  /** Hands everything to the socket; CONNACK is always the first of it. */
+  #write(): void {
+    if (this.output.length === 0) return;
+    this.connectPacket = null;
     this.output.flush(this.socket);
   }
 
@@ -236,13 +259,19 @@ export class Connection implements CommandOwner {
 
   /** Once per tick of the broker. */
   checkTime(nowMs: number): void {
-    if (this.phase === 'live') {
-      const silentMs = nowMs - this.lastHeardMs;
-      // [MQTT-3.1.2-22]. A client that we do not read at the moment can not be blamed for its silence.
-      if (this.keepAliveSec > 0 && !this.paused && silentMs > this.keepAliveSec * 1500) this.fail('KEEP_ALIVE_TIMEOUT');
-      return;
-    }
+    if (this.phase === 'live') return this.#checkKeepAlive(nowMs);
     if (this.phase === 'new' && nowMs - this.openedAtMs > this.broker.limits.connectTimeoutMs) this.fail('CONNECT_TIMEOUT');
+  }
+
+  /** [MQTT-3.1.2-22] */
+  #checkKeepAlive(nowMs: number): void {
+    const backlogBytes = this.socket.bufferedBytes;
+    // A client that we do not read can not be blamed for its silence, unless we do not because it takes nothing itself.
+    const stuck = this.#backlogged && backlogBytes > 0 && backlogBytes >= this.#backlogBytes;
+    this.#backlogBytes = backlogBytes;
+    if (this.paused && !stuck) this.lastHeardMs = nowMs;
+    const silentMs = nowMs - this.lastHeardMs;
+    if (this.keepAliveSec > 0 && silentMs > this.keepAliveSec * 1500) this.fail('KEEP_ALIVE_TIMEOUT');
   }
 
   /** The client's side of the connection is gone. */
@@ -278,7 +307,8 @@ export class Connection implements CommandOwner {
     );
     this.#leave(true, null);
     this.#close(reason.toLowerCase());
-    if (this.broker.serving) this.output.flush(socket);
+    this.broker.refreshServing();
+    if (this.broker.serving) this.#write();
     this.#sayGoodbye(reason, wasLive);
   }
 
@@ -290,8 +320,9 @@ export class Connection implements CommandOwner {
 
   #sayGoodbye(reason: CloseReason, wasLive: boolean): void {
     const reasonCode = CLOSE_REASONS[reason][0];
-    if (wasLive) {
-      if (this.version === 5) this.socket.write(encodeDisconnect(reasonCode, CLOSE_REASONS[reason][1], null));
+    // [MQTT-3.2.0-1]: CONNACK comes first, and one that waits for the lease or the end of the turn has not left.
+    if (wasLive && this.connectPacket === null) {
+      this.#sendDisconnect(reasonCode, CLOSE_REASONS[reason][1]);
     } else if (this.connectPacket !== null) {
       // DISCONNECT's codes for a session that went elsewhere do not exist in CONNACK.
       const known = reasonCode === ReasonCode.sessionTakenOver || reasonCode === ReasonCode.serverShuttingDown;
@@ -299,6 +330,15 @@ export class Connection implements CommandOwner {
       this.socket.write(encodeConnack({ sessionPresent: false, reasonCode: connackCode }, this.version));
     }
     this.socket.end();
+  }
+
+  /** Only 5.0 knows a DISCONNECT of the server. */
+  #sendDisconnect(reasonCode: number, sentence: string): void {
+    if (this.version !== 5) return;
+    const packet = encodeDisconnect(reasonCode, sentence, null);
+    // [MQTT-3.14.2-3]
+    const fits = packet.length <= this.maximumPacketSizeBytes;
+    this.socket.write(fits ? packet : encodeDisconnect(reasonCode, null, null));
   }
 
   #protocolError(error: ProtocolError): void {
@@ -316,8 +356,9 @@ export class Connection implements CommandOwner {
         socket.write(encodeConnack({ sessionPresent: false, reasonCode: error.reasonCode }, protocolVersion));
       }
     } else {
-      if (phase === 'live' && broker.serving) this.output.flush(socket);
-      if (phase === 'live' && this.version === 5) socket.write(encodeDisconnect(error.reasonCode, error.message, null));
+      broker.refreshServing();
+      if (phase === 'live' && broker.serving) this.#write();
+      if (phase === 'live' && this.connectPacket === null) this.#sendDisconnect(error.reasonCode, error.message);
     }
     socket.end();
   }

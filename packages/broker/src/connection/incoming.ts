@@ -11,6 +11,8 @@ export class Incoming {
   readonly #replicated: boolean;
   /** QoS 1 and 2 messages proposed and not acknowledged yet, and QoS 2 messages not released. */
   #unacknowledged = 0;
+  /** Of these, on their way through the log. Only they count for older clients: a PUBREL must still be read. */
+  #proposed = 0;
   /**
    * Packet Identifiers of QoS 2 messages that are not released, true once PUBREC has left. For a session that ends with
    * its connection this is all the memory there is: nobody can resume it.
@@ -26,7 +28,7 @@ export class Incoming {
   /** As many messages wait for their acknowledgement as we are willing to hold: the client is not read until one leaves. */
   get full(): boolean {
     // A 5.0 client was told our Receive Maximum and is closed when it exceeds it; an older one is slowed down.
-    return this.#connection.version !== 5 && this.#unacknowledged >= this.#connection.broker.limits.receiveMaximum;
+    return this.#connection.version !== 5 && this.#proposed >= this.#connection.broker.limits.receiveMaximum;
   }
 
   publish(packet: PublishPacket): void {
@@ -51,6 +53,7 @@ export class Incoming {
         return;
       }
       this.#unacknowledged++;
+      this.#proposed++;
       if (qos === 2) this.#exchanges.set(packetId, false);
     }
     const remembered = qos === 2 && this.#replicated ? packetId : 0;
@@ -94,6 +97,7 @@ export class Incoming {
   /** The PUBLISH command is committed and applied here: only now may its acknowledgement leave. */
   published(packetId: number, qos: 1 | 2, result: CommandResult): void {
     const connection = this.#connection;
+    this.#proposed--;
     let reasonCode: number = ReasonCode.success;
     if (result.kind === 'reasonCodes') reasonCode = result.reasonCodes[0] ?? ReasonCode.unspecifiedError;
     else if (result.kind === 'published' && !result.matched && connection.version === 5) {
@@ -101,7 +105,7 @@ export class Incoming {
     }
     if (reasonCode >= 0x80 && connection.version !== 5) {
       // Before 5.0 an acknowledgement can not say no: none is sent.
-      connection.fail('SLOW_CONSUMER', 'the limit of retained messages is reached');
+      connection.fail('QUOTA_EXCEEDED', 'no further topic can have a retained message');
       return;
     }
     if (qos === 1) {
@@ -109,10 +113,14 @@ export class Incoming {
       connection.sendAck('puback', packetId, reasonCode);
       return;
     }
-    if (reasonCode >= 0x80) {
-      this.#unacknowledged--;
-      this.#exchanges.delete(packetId);
-    } else this.#exchanges.set(packetId, true);
+    // Unless the client released it already, which it should not have.
+    if (this.#exchanges.has(packetId)) {
+      if (reasonCode < 0x80) this.#exchanges.set(packetId, true);
+      else {
+        this.#unacknowledged--;
+        this.#exchanges.delete(packetId);
+      }
+    }
     connection.sendAck('pubrec', packetId, reasonCode);
   }
 

@@ -171,8 +171,10 @@ export class Outgoing {
     this.#settle(sequence);
   }
 
+  /** More may be sent than was, once the socket has room. */
   get hasMore(): boolean {
-    return this.#next < this.#queue.nextSequence && this.#flights.size < this.#window;
+    const { headSequence, nextSequence } = this.#queue;
+    return this.#next < nextSequence && this.#flights.size < this.#window && this.#next - headSequence < PACKET_ID_SPAN;
   }
 
   #settle(sequence: number): void {

@@ -2,7 +2,7 @@ import { type ConnectPacket, encodeConnack, ReasonCode } from '@quorate/protocol
 import { type CommandResult, NEVER_EXPIRES, type Session, writeConnect, writeDisconnect } from '../state/index.ts';
 import type { Connection } from './connection.ts';
 import { Proposed } from './connection.ts';
-import { Incoming } from './incoming.ts';
+import { Incoming, tooDeep } from './incoming.ts';
 import { Outgoing } from './outgoing.ts';
 
 /** Aliases that a client may use towards us (MQTT 5.0 section 3.2.2.3.8). */
@@ -14,8 +14,10 @@ export function acceptConnect(connection: Connection, packet: ConnectPacket): vo
   connection.connectPacket = packet;
   connection.version = packet.protocolVersion;
   connection.clientId = packet.clientId;
+  connection.maximumPacketSizeBytes = packet.maximumPacketSizeBytes;
   if (!broker.serving) return connection.refuse('SERVER_UNAVAILABLE');
-  if (broker.connectionCount > broker.limits.maxConnections) return connection.refuse('SERVER_BUSY');
+  // Congested: a client that comes and goes would pile up Connect commands, wills and all.
+  if (broker.connectionCount > broker.limits.maxConnections || broker.congested) return connection.refuse('SERVER_BUSY');
   if (packet.authenticationMethod !== null) return connection.refuse('BAD_AUTHENTICATION_METHOD');
   if (packet.clientId === '') {
     // [MQTT-3.1.3-8] of 3.1.1; 3.1 knows no empty client id at all.
@@ -23,6 +25,10 @@ export function acceptConnect(connection: Connection, packet: ConnectPacket): vo
       return connection.refuse('CLIENT_ID_INVALID');
     }
     connection.clientId = broker.environment.assignClientId();
+  }
+  const { will } = packet;
+  if (will !== null && (will.topic.startsWith('$SYS/') || tooDeep(will.topic, broker.limits.maxTopicLevels))) {
+    return connection.refuse('TOPIC_NAME_INVALID');
   }
   const sessionExpiryIntervalSec =
     packet.protocolVersion === 5 ? packet.sessionExpiryIntervalSec : packet.cleanStart ? 0 : NEVER_EXPIRES;
@@ -33,7 +39,7 @@ export function acceptConnect(connection: Connection, packet: ConnectPacket): vo
     protocolVersion: packet.protocolVersion,
     sessionExpiryIntervalSec,
     receiveMaximum: Math.min(packet.receiveMaximum, broker.limits.maxInflightMessages),
-    will: packet.will,
+    will,
   });
   broker.proposer.added(connection, Proposed.connect, 0);
 }
@@ -50,7 +56,7 @@ export function claimed(connection: Connection, result: CommandResult): void {
     connection.phase = 'fencing';
     broker.connections.set(epoch, connection);
   }
-  broker.fencing.claim(epoch, previousOwner, () => {
+  broker.fencing.claim(epoch, connection.clientId, previousOwner, () => {
     if (connection.phase === 'closed') giveBack(connection, epoch);
     else goLive(connection, session, sessionPresent);
   });
@@ -70,11 +76,7 @@ function goLive(connection: Connection, session: Session, sessionPresent: boolea
   const window = Math.min(packet.receiveMaximum, limits.maxInflightMessages);
   connection.outgoing = new Outgoing(connection, session, window, packet.maximumPacketSizeBytes);
   connection.incoming = new Incoming(connection, session.queue !== null);
-  const keepAliveSec =
-    packet.keepAliveSec === 0 || packet.keepAliveSec > limits.maxKeepAliveSec ? limits.maxKeepAliveSec : packet.keepAliveSec;
-  // Only 5.0 can be told another keep alive; an older client that asked for none keeps it [MQTT-3.1.2-21].
-  connection.keepAliveSec = packet.protocolVersion === 5 || packet.keepAliveSec > 0 ? keepAliveSec : 0;
-  if (packet.protocolVersion === 5 && packet.keepAliveSec === 0 && limits.maxKeepAliveSec >= 0xffff) connection.keepAliveSec = 0;
+  connection.keepAliveSec = keepAliveOf(packet, limits.maxKeepAliveSec);
   connection.output.append(
     encodeConnack(
       {
@@ -90,7 +92,6 @@ function goLive(connection: Connection, session: Session, sessionPresent: boolea
       connection.version,
     ),
   );
-  connection.connectPacket = null;
   connection.phase = 'live';
   broker.counters.connectionsTotal++;
   broker.environment.log.debug(
@@ -99,4 +100,11 @@ function goLive(connection: Connection, session: Session, sessionPresent: boolea
   );
   connection.markDirty();
   connection.process();
+}
+
+/** Only 5.0 can be told another keep alive [MQTT-3.1.2-21]; an older client goes by its own, none included. */
+function keepAliveOf({ protocolVersion, keepAliveSec }: ConnectPacket, maxKeepAliveSec: number): number {
+  if (protocolVersion !== 5) return keepAliveSec;
+  if (keepAliveSec === 0) return maxKeepAliveSec >= 0xffff ? 0 : maxKeepAliveSec;
+  return Math.min(keepAliveSec, maxKeepAliveSec);
 }

@@ -57,6 +57,7 @@ export function handleUnsubscribe(connection: Connection, packet: UnsubscribePac
 /** The command is applied: SUBACK or UNSUBACK, with the node's refusals at their places. */
 export function subscriptionsApplied(connection: Connection, kind: number, result: CommandResult): void {
   const pending = connection.pendingSubscriptions.shift();
+  const retained = connection.retained.splice(0);
   if (pending === undefined || result.kind !== 'reasonCodes') return;
   let next = 0;
   const reasonCodes = pending.reasonCodes.map(
@@ -65,6 +66,7 @@ export function subscriptionsApplied(connection: Connection, kind: number, resul
   const { version } = connection;
   if (kind === Proposed.subscribe) {
     connection.output.append(encodeSuback(pending.packetId, reasonCodes, version));
+    for (const { message, identifiers } of retained) connection.outgoing?.deliver(message, 0, true, identifiers);
     connection.broker.sys.subscribed(connection, pending.filters);
   } else {
     connection.output.append(encodeUnsuback(pending.packetId, reasonCodes, version));

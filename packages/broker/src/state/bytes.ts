@@ -1,8 +1,12 @@
-import { invariant } from './invariant.ts';
+import { InvariantError } from './invariant.ts';
 
 /** A view of `bytes` as a Buffer, without a copy. */
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function notAnInteger(value: number): InvariantError {
+  return new InvariantError(`not a safe integer: ${value}`);
 }
 
 /** A buffer that grew beyond it is not kept for what comes next. */
@@ -54,7 +58,7 @@ export class ByteWriter {
 
   /** Any safe integer. */
   integer(value: number): void {
-    invariant(Number.isSafeInteger(value), `not a safe integer: ${value}`);
+    if (!Number.isSafeInteger(value)) throw notAnInteger(value);
     const at = this.#reserve(8);
     this.#buffer.writeDoubleBE(value, at);
   }
@@ -62,7 +66,7 @@ export class ByteWriter {
   /** UTF-8, at most 65,535 bytes, with a two-byte length in front. */
   string(value: string): void {
     const sizeBytes = Buffer.byteLength(value);
-    invariant(sizeBytes <= 0xffff, `string of ${sizeBytes} bytes is longer than 65535`);
+    if (sizeBytes > 0xffff) throw new InvariantError(`string of ${sizeBytes} bytes is longer than 65535`);
     this.u16(sizeBytes);
     const at = this.#reserve(sizeBytes);
     this.#buffer.write(value, at, sizeBytes, 'utf8');
@@ -126,7 +130,10 @@ export class ByteReader {
 
   #advance(sizeBytes: number): number {
     const at = this.at;
-    invariant(at + sizeBytes <= this.end, `record ends at ${this.end}, ${sizeBytes} more bytes wanted at ${at}`);
+    // Not `invariant`: the sentence is not to be made for every number that is read.
+    if (at + sizeBytes > this.end) {
+      throw new InvariantError(`record ends at ${this.end}, ${sizeBytes} more bytes wanted at ${at}`);
+    }
     this.at = at + sizeBytes;
     return at;
   }
@@ -145,7 +152,7 @@ export class ByteReader {
 
   integer(): number {
     const value = this.buffer.readDoubleBE(this.#advance(8));
-    invariant(Number.isSafeInteger(value), `not a safe integer: ${value}`);
+    if (!Number.isSafeInteger(value)) throw notAnInteger(value);
     return value;
   }
 

@@ -14,7 +14,7 @@ import {
   sessionRecord,
 } from './records.ts';
 import type { Session } from './session.ts';
-import type { State } from './state.ts';
+import type { RemovedSession, State } from './state.ts';
 
 /** The records that bring the state store from the last checkpoint to this one, to be written in one atomic batch. */
 export interface CheckpointRecords {
@@ -36,8 +36,11 @@ export function takeCheckpoint(state: State): CheckpointRecords {
     const node = state.nodes.get(nodeId);
     if (node !== undefined) puts.push(nodeRecord(node));
   }
-  for (const session of dirty.removedSessions) removeSession(session, deletes);
-  for (const session of dirty.sessions) puts.push(sessionRecord(session));
+  for (const removed of dirty.removedSessions) removeSession(removed, deletes);
+  for (const session of dirty.sessions) {
+    puts.push(sessionRecord(session));
+    session.stored = true;
+  }
   for (const session of dirty.queues) {
     puts.push(cursorRecord(session));
     takeQueue(state, session, puts, deletes);
@@ -55,10 +58,11 @@ export function takeCheckpoint(state: State): CheckpointRecords {
   return { appliedIndex: state.appliedIndex, appliedTerm: state.appliedTerm, puts, deletes };
 }
 
-function removeSession(session: Session, deletes: Uint8Array[]): void {
-  deletes.push(numberKey(RecordKind.session, session.number), numberKey(RecordKind.cursor, session.number));
-  for (let sequence = session.storedHead; sequence < session.storedNext; sequence++) {
-    deletes.push(itemKey(session.number, sequence));
+function removeSession(removed: RemovedSession, deletes: Uint8Array[]): void {
+  const { number, storedHead, storedNext } = removed;
+  deletes.push(numberKey(RecordKind.session, number), numberKey(RecordKind.cursor, number));
+  for (let sequence = storedHead; sequence < storedNext; sequence++) {
+    deletes.push(itemKey(number, sequence));
   }
 }
 

@@ -202,9 +202,7 @@ export function readDisconnect(reader: ByteReader): Disconnect {
 
 export function writeSubscription(writer: ByteWriter, value: SubscriptionRequest): void {
   writer.string(value.filter);
-  writer.u8(
-    value.qos | (value.noLocal ? 4 : 0) | (value.retainAsPublished ? 8 : 0) | (value.retainHandling << 4),
-  );
+  writer.u8(value.qos | (value.noLocal ? 4 : 0) | (value.retainAsPublished ? 8 : 0) | (value.retainHandling << 4));
 }
 
 export function readSubscription(reader: ByteReader): SubscriptionRequest {

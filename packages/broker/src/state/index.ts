@@ -1,4 +1,4 @@
-export { beginBatch, type BatchHeader, forEachBatch, readBatchHeader } from './batch.ts';
+export { type BatchHeader, beginBatch, forEachBatch, readBatchHeader } from './batch.ts';
 export { ByteReader, ByteWriter } from './bytes.ts';
 export { type CheckpointRecords, takeCheckpoint } from './checkpoint.ts';
 export * from './commands.ts';
@@ -8,8 +8,9 @@ export { type AppliedEntry, StateMachine } from './machine.ts';
 export { Message } from './message.ts';
 export { ItemState, MessageQueue, PACKET_ID_SPAN, packetIdOf, type QueueItem, sequenceOf } from './queue.ts';
 export { StateLoader } from './restore.ts';
+export { RetainedMessages } from './retained.ts';
 export { NEVER_EXPIRES, Session, type Subscription } from './session.ts';
-export type { CommandResult, OwnershipLoss, StateSink } from './sink.ts';
+export type { CommandResult, DropReason, OwnershipLoss, StateSink } from './sink.ts';
 export { type NodeRecord, State } from './state.ts';
 export { SubscriptionTable, type Target } from './subscription-table.ts';
 export { FilterTree, NameTree } from './topic-tree.ts';

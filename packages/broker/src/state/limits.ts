@@ -5,8 +5,10 @@
 export const StateLimits = {
   /** Messages waiting in one session's replicated queue; the newest is refused beyond it. */
   queuedMessagesPerSession: 100_000,
-  /** Topic and payload bytes waiting in one session's replicated queue. */
+  /** Topic, payload and property bytes waiting in one session's replicated queue. */
   queuedBytesPerSession: 256 * 1024 * 1024,
   /** Retained messages in the whole cluster; a further topic is refused with Quota exceeded semantics. */
   retainedMessages: 4_000_000,
+  /** Their topic, payload and property bytes. */
+  retainedBytes: 2 * 1024 * 1024 * 1024,
 } as const;

@@ -39,6 +39,7 @@ export class StateMachine {
     const { state } = this;
     invariant(entry.index === state.appliedIndex + 1, `entry ${entry.index} after ${state.appliedIndex}`);
     invariant(entry.term >= state.appliedTerm, `term ${entry.term} after ${state.appliedTerm}`);
+    invariant(Number.isSafeInteger(entry.stampMs), `stamp ${entry.stampMs} of entry ${entry.index}`);
     state.appliedIndex = entry.index;
     state.appliedTerm = entry.term;
     state.nowMs = Math.max(state.nowMs, entry.stampMs);
@@ -57,7 +58,7 @@ export class StateMachine {
       while (reader.at < batch.length) {
         const type = reader.u8();
         const next = reader.u32() + reader.at;
-        invariant(next <= batch.length, `command ${type} ends beyond its batch`);
+        if (next > batch.length) throw new InvariantError(`command ${type} ends beyond its batch`);
         reader.end = next;
         this.#sink.commandResult(header, this.#applyCommand(type, reader, header, term));
         reader.at = next;
@@ -76,6 +77,8 @@ export class StateMachine {
       this.state.dirty.nodes.add(header.nodeId);
       return true;
     }
+    // A record without a name means no node.
+    if (header.nodeId === '') return false;
     // A new incarnation introduces itself: NodeUp is the first command of its first batch.
     const newer = known === undefined || header.incarnation > known.incarnation;
     return newer && header.sequence === 1 && reader.buffer[reader.at] === CommandType.nodeUp;
@@ -139,7 +142,7 @@ export class StateMachine {
   }
 
   #clusterInit(clusterId: string): CommandResult {
-    if (this.state.clusterId === null) {
+    if (this.state.clusterId === null && clusterId !== '') {
       this.state.clusterId = clusterId;
       this.#sink.clusterNamed(clusterId);
     }

@@ -49,6 +49,17 @@ export class MessageQueue {
     return this.#sizeBytes;
   }
 
+  /** The sequence number after the first `count` unsettled messages: where a client's window of that size ends. */
+  endOfWindow(count: number): number {
+    let at = this.#offset;
+    for (let left = count; at < this.#items.length; at++) {
+      if (this.#items[at] === null) continue;
+      if (left === 0) break;
+      left--;
+    }
+    return this.#head + at - this.#offset;
+  }
+
   push(item: QueueItem): number {
     const sequence = this.nextSequence;
     this.#items.push(item);

@@ -60,6 +60,7 @@ export class StateLoader {
     const { session, owner, hasQueue } = readSession(reader);
     const state = this.#state;
     state.addSession(session);
+    session.stored = true;
     if (hasQueue) session.queue = new MessageQueue();
     if (owner !== null) state.setOwner(session, owner, session.epoch);
     for (const subscription of session.subscriptions.values()) state.subscriptions.set(session, subscription);

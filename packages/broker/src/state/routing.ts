@@ -1,7 +1,7 @@
 import type { MessageProperties, QoS } from '@quorate/protocol';
 import { StateLimits } from './limits.ts';
 import { Message } from './message.ts';
-import { ItemState } from './queue.ts';
+import { ItemState, type MessageQueue } from './queue.ts';
 import type { Session } from './session.ts';
 import type { StateSink } from './sink.ts';
 import type { State } from './state.ts';
@@ -19,14 +19,18 @@ export interface Publication {
 export type Routed = 'matched' | 'noMatch' | 'retainedQuotaExceeded';
 
 /** Gives a message its place in the order of all messages, retains it if asked, and hands it to every subscriber. */
-export function route(state: State, sink: StateSink, publisher: Session | null, publication: Publication): Routed {
+export function route(state: State, sink: StateSink, publisher: Session, publication: Publication): Routed {
   const { topic, qos, retain, properties, payload } = publication;
   const targets = state.subscriptions.match(topic);
   if (targets.length === 0 && !retain) return 'noMatch';
   const expiry = properties?.messageExpiryIntervalSec;
   const expiresAtMs = expiry === undefined ? Number.POSITIVE_INFINITY : state.nowMs + expiry * 1000;
   const message = new Message(state.nextMessageId++, topic, qos, retain, properties, expiresAtMs, payload);
-  if (retain && !keepRetained(state, message)) return 'retainedQuotaExceeded';
+  if (retain && !keepRetained(state, message)) {
+    // A will and a QoS 0 message have nobody who could be told.
+    sink.dropped(publisher, 'retainedQuotaExceeded');
+    return 'retainedQuotaExceeded';
+  }
   for (let target of targets) {
     if (target.noLocal && target.session === publisher) {
       const others = withoutNoLocal(target);
@@ -34,7 +38,15 @@ export function route(state: State, sink: StateSink, publisher: Session | null, 
       target = others;
     }
     const grantedQoS = qos < target.qos ? qos : target.qos;
-    handOver(state, sink, target.session, message, grantedQoS, retain && target.retainAsPublished, target.subscriptionIdentifiers);
+    handOver(
+      state,
+      sink,
+      target.session,
+      message,
+      grantedQoS,
+      retain && target.retainAsPublished,
+      target.subscriptionIdentifiers,
+    );
   }
   return targets.length > 0 ? 'matched' : 'noMatch';
 }
@@ -45,8 +57,7 @@ function keepRetained(state: State, message: Message): boolean {
     if (state.retained.delete(message.topic)) state.dirty.retained.add(message.topic);
     return true;
   }
-  const full = state.retained.size >= StateLimits.retainedMessages;
-  if (full && state.retained.get(message.topic) === undefined) return false;
+  if (!state.retained.hasRoomFor(message)) return false;
   state.retained.set(message.topic, message);
   state.dirty.retained.add(message.topic);
   return true;
@@ -67,10 +78,8 @@ export function handOver(
     if (session.owner !== null) sink.deliver(session, message, qos, retain, subscriptionIdentifiers);
     return;
   }
-  if (
-    queue.count >= StateLimits.queuedMessagesPerSession ||
-    queue.sizeBytes + message.sizeBytes > StateLimits.queuedBytesPerSession
-  ) {
+  if (!hasRoomFor(queue, message)) dropExpired(state, sink, session, queue);
+  if (!hasRoomFor(queue, message)) {
     sink.dropped(session, 'queueFull');
     return;
   }
@@ -78,4 +87,29 @@ export function handOver(
   message.references++;
   state.dirty.queues.add(session);
   if (session.owner !== null) sink.queued(session);
+}
+
+function hasRoomFor(queue: MessageQueue, message: Message): boolean {
+  return (
+    queue.count < StateLimits.queuedMessagesPerSession &&
+    queue.sizeBytes + message.sizeBytes <= StateLimits.queuedBytesPerSession
+  );
+}
+
+/**
+ * A full queue without a client gives up what expired at its front [MQTT-3.3.2-5]. Only there, so that a message costs
+ * no scan of the queue, and nothing that the client may have been sent: that exchange has to be finished.
+ */
+function dropExpired(state: State, sink: StateSink, session: Session, queue: MessageQueue): void {
+  if (session.owner !== null) return;
+  while (queue.headSequence >= session.maybeSentBefore) {
+    const sequence = queue.headSequence;
+    const item = queue.get(sequence);
+    if (item === null || item.message.expiresAtMs > state.nowMs) return;
+    queue.settle(sequence);
+    state.release(item.message);
+    if (sequence >= session.storedHead && sequence < session.storedNext) session.changedItems.add(sequence);
+    state.dirty.queues.add(session);
+    sink.dropped(session, 'expired');
+  }
 }

@@ -49,11 +49,12 @@ export function settle(state: State, command: Settle): CommandResult {
   const { ranges, received } = command;
   for (let at = 0; at < ranges.length; at += 2) {
     const first = ranges[at] as number;
+    // What lies outside of the queue is settled already or was never sent: no range makes more work than the queue has.
     const end = Math.min(first + (ranges[at + 1] as number), queue.nextSequence);
-    for (let sequence = first; sequence < end; sequence++) {
+    for (let sequence = Math.max(first, queue.headSequence); sequence < end; sequence++) {
       if (received) {
         const item = queue.get(sequence);
-        if (item === null || item.state === ItemState.received) continue;
+        if (item === null || item.qos !== 2 || item.state === ItemState.received) continue;
         item.state = ItemState.received;
       } else {
         const item = queue.settle(sequence);
@@ -93,11 +94,8 @@ function sendRetained(state: State, sink: StateSink, session: Session, subscript
   found.sort((a, b) => a.id - b.id);
   const identifiers = subscription.identifier === null ? null : [subscription.identifier];
   for (const message of found) {
-    if (message.expiresAtMs <= state.nowMs) {
-      state.retained.delete(message.topic);
-      state.dirty.retained.add(message.topic);
-      continue;
-    }
+    // Expired since the last Tick, which will take it out.
+    if (message.expiresAtMs <= state.nowMs) continue;
     const qos = message.qos < subscription.qos ? message.qos : subscription.qos;
     handOver(state, sink, session, message, qos, true, identifiers);
   }

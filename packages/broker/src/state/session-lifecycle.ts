@@ -1,5 +1,6 @@
 import type { Connect, Disconnect } from './commands.ts';
-import { MessageQueue } from './queue.ts';
+import { invariant } from './invariant.ts';
+import { MessageQueue, PACKET_ID_SPAN } from './queue.ts';
 import { route } from './routing.ts';
 import { NEVER_EXPIRES, Session } from './session.ts';
 import type { CommandResult, StateSink } from './sink.ts';
@@ -11,6 +12,8 @@ const STALE: CommandResult = { kind: 'stale' };
 
 /** CONNECT: creates, resumes or replaces the session and makes the proposing node's connection its owner. */
 export function connect(state: State, sink: StateSink, nodeId: string, command: Connect): CommandResult {
+  // What is due is settled before the newcomer finds it: a reconnect must not cancel a will whose delay is over.
+  fireTimers(state, sink);
   const epoch = state.nextEpoch++;
   let session = state.sessions.get(command.clientId);
   const previousOwner = session?.owner ?? null;
@@ -19,7 +22,7 @@ export function connect(state: State, sink: StateSink, nodeId: string, command: 
     const ends = command.cleanStart || (session.owner !== null && session.expiryIntervalSec === 0);
     if (session.owner !== null) {
       sink.ownershipLost(session, session.owner, session.epoch, 'takenOver', epoch, nodeId);
-      closeConnection(state, session);
+      closeConnection(state, session, false);
     }
     if (ends) {
       publishWill(state, sink, session);
@@ -43,34 +46,43 @@ export function connect(state: State, sink: StateSink, nodeId: string, command: 
   session.expiryIntervalSec = command.sessionExpiryIntervalSec;
   session.receiveMaximum = command.receiveMaximum;
   // The batch is as large as everything that its node gathered: do not keep it for a will.
-  session.will = command.will === null ? null : { ...command.will, payload: Uint8Array.from(command.will.payload) };
+  session.will = command.will === null ? null : { ...command.will, payload: new Uint8Array(command.will.payload) };
   state.setOwner(session, nodeId, epoch);
   return { kind: 'connected', session, sessionPresent, previousOwner };
 }
 
-/** The network connection of the session's owner is gone; what follows from that is the caller's. */
-function closeConnection(state: State, session: Session): void {
+/**
+ * The network connection of the session's owner is gone; what follows from that is the caller's. `orderly`: the owner
+ * says so itself, after everything that its client acknowledged. Else there may be acknowledgements that the state never
+ * heard of, behind each of which the owner sent one message more: only the span of Packet Identifiers bounds those.
+ */
+function closeConnection(state: State, session: Session, orderly: boolean): void {
   state.clearOwner(session);
   const { queue } = session;
-  if (queue !== null) {
-    const sent = Math.min(queue.nextSequence, queue.headSequence + session.receiveMaximum);
-    session.maybeSentBefore = Math.max(session.maybeSentBefore, sent);
-    state.dirty.queues.add(session);
-  }
+  if (queue === null) return;
+  const sentBefore = orderly
+    ? queue.endOfWindow(session.receiveMaximum)
+    : Math.min(queue.nextSequence, queue.headSequence + PACKET_ID_SPAN);
+  session.maybeSentBefore = Math.max(session.maybeSentBefore, sentBefore);
+  state.dirty.queues.add(session);
 }
 
 export function disconnect(state: State, sink: StateSink, command: Disconnect): CommandResult {
   const session = state.live.get(command.epoch);
   if (session === undefined) return STALE;
-  if (command.sessionExpiryIntervalSec !== null) session.expiryIntervalSec = command.sessionExpiryIntervalSec;
+  const { sessionExpiryIntervalSec } = command;
+  // Zero in CONNECT stays zero (MQTT 5.0 section 3.14.2.2.2): nobody kept a queue for what comes after.
+  if (sessionExpiryIntervalSec !== null && session.expiryIntervalSec > 0) {
+    session.expiryIntervalSec = sessionExpiryIntervalSec;
+  }
   if (!command.publishWill) session.will = null;
-  dropConnection(state, sink, session);
+  dropConnection(state, sink, session, true);
   return OK;
 }
 
 /** After the connection: the session's end or its expiry, the will now or after its delay. */
-function dropConnection(state: State, sink: StateSink, session: Session): void {
-  closeConnection(state, session);
+function dropConnection(state: State, sink: StateSink, session: Session, orderly: boolean): void {
+  closeConnection(state, session, orderly);
   const { will, expiryIntervalSec } = session;
   if (expiryIntervalSec === 0) {
     publishWill(state, sink, session);
@@ -94,6 +106,7 @@ function publishWill(state: State, sink: StateSink, session: Session): void {
 }
 
 function endSession(state: State, session: Session): void {
+  invariant(session.owner === null, `session ${session.number} ends under its owner`);
   state.sessions.delete(session.clientId);
   state.sessionsByNumber.delete(session.number);
   for (const filter of session.subscriptions.keys()) state.subscriptions.delete(session, filter);
@@ -106,7 +119,8 @@ function endSession(state: State, session: Session): void {
   }
   state.dirty.sessions.delete(session);
   state.dirty.queues.delete(session);
-  state.dirty.removedSessions.push(session);
+  const { number, stored, storedHead, storedNext } = session;
+  if (stored) state.dirty.removedSessions.push({ number, storedHead, storedNext });
 }
 
 /** Every client of `nodeId` has lost its connection. Sessions in order of their numbers: wills must be in one order. */
@@ -116,15 +130,15 @@ export function dropConnectionsOf(state: State, sink: StateSink, nodeId: string)
   const sessions = [...owned].sort((a, b) => a.number - b.number);
   for (const session of sessions) {
     sink.ownershipLost(session, nodeId, session.epoch, 'nodeDown', 0, null);
-    dropConnection(state, sink, session);
+    dropConnection(state, sink, session, false);
   }
 }
 
-/** Fires what is due at the cluster clock: delayed wills, then session expiry. */
+/** Fires what is due at the cluster clock: delayed wills and session expiry in their order, then retained messages go. */
 export function fireTimers(state: State, sink: StateSink): void {
   for (;;) {
     const timer = state.timers.popDue(state.nowMs);
-    if (timer === null) return;
+    if (timer === null) break;
     const session = state.sessionsByNumber.get(timer.sessionNumber);
     if (session === undefined) continue;
     if (timer.kind === TimerKind.will) {
@@ -133,5 +147,9 @@ export function fireTimers(state: State, sink: StateSink): void {
       publishWill(state, sink, session);
       endSession(state, session);
     }
+  }
+  for (let topic = state.retained.popExpired(state.nowMs); topic !== null; ) {
+    state.dirty.retained.add(topic);
+    topic = state.retained.popExpired(state.nowMs);
   }
 }

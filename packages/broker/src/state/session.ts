@@ -1,5 +1,5 @@
 import type { QoS, Will } from '@quorate/protocol';
-import { MessageQueue } from './queue.ts';
+import type { MessageQueue } from './queue.ts';
 
 /** Session Expiry Interval that never ends (MQTT 5.0 section 3.1.2.11.2). */
 export const NEVER_EXPIRES = 0xffffffff;
@@ -40,6 +40,8 @@ export class Session {
   /** Messages below this sequence number may have been sent by an earlier owner: resend them with DUP. */
   maybeSentBefore = 0;
 
+  /** True once a checkpoint has handed it to the state store. */
+  stored = false;
   // Where the state store stands: sequence numbers [storedHead, storedNext) have records, except holes.
   storedHead = 0;
   storedNext = 0;

@@ -6,6 +6,9 @@ import type { Target } from './subscription-table.ts';
 /** Why a connection is no longer its session's owner. */
 export type OwnershipLoss = 'takenOver' | 'nodeDown';
 
+/** Which limit a message fell to. */
+export type DropReason = 'queueFull' | 'expired' | 'retainedQuotaExceeded';
+
 /** Outcome of one command for the node that proposed it. */
 export type CommandResult =
   /** Done. */
@@ -37,7 +40,13 @@ export interface StateSink {
   commandResult(header: BatchHeader, result: CommandResult): void;
   batchEnd(header: BatchHeader, accepted: boolean): void;
   /** A message for a connected client that goes past the replicated queue (QoS 0, or a session that ends with its connection). */
-  deliver(target: Session, message: Message, qos: 0 | 1 | 2, retain: boolean, identifiers: readonly number[] | null): void;
+  deliver(
+    target: Session,
+    message: Message,
+    qos: 0 | 1 | 2,
+    retain: boolean,
+    identifiers: readonly number[] | null,
+  ): void;
   /** A message was put into the session's replicated queue. */
   queued(session: Session): void;
   /** The connection with `epoch` on `node` has lost its session. `newEpoch` and `newOwner` are set for a takeover. */
@@ -55,8 +64,8 @@ export interface StateSink {
   checkpoint(compactIndex: number): void;
   /** The cluster has its id. */
   clusterNamed(clusterId: string): void;
-  /** A message was not queued because a limit said so. Counted, never silent. */
-  dropped(session: Session, reason: 'queueFull' | 'expired'): void;
+  /** A message was not queued or retained because a limit said so. Counted, never silent. */
+  dropped(session: Session, reason: DropReason): void;
 }
 
 export type { Target };

@@ -1,9 +1,9 @@
-import { invariant } from './invariant.ts';
+import { InvariantError, invariant } from './invariant.ts';
 import type { Message } from './message.ts';
+import { RetainedMessages } from './retained.ts';
 import type { Session } from './session.ts';
 import { SubscriptionTable } from './subscription-table.ts';
 import { TimerHeap, TimerKind } from './timers.ts';
-import { NameTree } from './topic-tree.ts';
 
 /** One member as the log knows it. */
 export interface NodeRecord {
@@ -19,11 +19,19 @@ export interface NodeRecord {
   readonly version: string;
 }
 
+/** A session that is gone, with what the state store still holds of it: queue items [storedHead, storedNext). */
+export interface RemovedSession {
+  readonly number: number;
+  readonly storedHead: number;
+  readonly storedNext: number;
+}
+
 /** What has changed since the last checkpoint. */
 export class Dirty {
   readonly sessions = new Set<Session>();
   readonly queues = new Set<Session>();
-  readonly removedSessions: Session[] = [];
+  /** Only those that the state store knows: one that came and went between two checkpoints leaves nothing. */
+  readonly removedSessions: RemovedSession[] = [];
   readonly retained = new Set<string>();
   readonly nodes = new Set<string>();
   /** Messages whose record no queue needs any more. */
@@ -57,7 +65,7 @@ export class State {
   /** The same by owner. */
   readonly owned = new Map<string, Set<Session>>();
   readonly subscriptions = new SubscriptionTable();
-  readonly retained = new NameTree<Message>();
+  readonly retained = new RetainedMessages();
   readonly timers = new TimerHeap();
   readonly dirty = new Dirty();
 
@@ -100,7 +108,8 @@ export class State {
 
   #pushTimers(session: Session): void {
     const { number: sessionNumber, willAtMs, expiresAtMs } = session;
-    if (willAtMs !== Number.POSITIVE_INFINITY) this.timers.push({ dueMs: willAtMs, sessionNumber, kind: TimerKind.will });
+    if (willAtMs !== Number.POSITIVE_INFINITY)
+      this.timers.push({ dueMs: willAtMs, sessionNumber, kind: TimerKind.will });
     if (expiresAtMs !== Number.POSITIVE_INFINITY) {
       this.timers.push({ dueMs: expiresAtMs, sessionNumber, kind: TimerKind.sessionExpiry });
     }
@@ -109,7 +118,7 @@ export class State {
   /** A queue let go of a message: forget its record when it was the last. */
   release(message: Message): void {
     message.references--;
-    invariant(message.references >= 0, `message ${message.id} released too often`);
+    if (message.references < 0) throw new InvariantError(`message ${message.id} released too often`);
     if (message.references > 0 || !message.stored) return;
     // A retained message may be queued again later: it is then stored again.
     message.stored = false;

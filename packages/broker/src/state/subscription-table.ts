@@ -40,6 +40,11 @@ export class SubscriptionTable {
     return this.#tree.size;
   }
 
+  /** How much is remembered. */
+  get cached(): { readonly topics: number; readonly targets: number } {
+    return { topics: this.#cache.size, targets: this.#cachedTargets };
+  }
+
   set(session: Session, subscription: Subscription): void {
     this.#tree.set(subscription.filter, session.number, { session, subscription, alone: null });
     this.#forget(subscription.filter);

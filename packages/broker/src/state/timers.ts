@@ -1,3 +1,5 @@
+import { Heap } from './heap.ts';
+
 /** What falls due. The order of the values breaks ties between timers of one session and one moment. */
 export const TimerKind = { will: 0, sessionExpiry: 1 } as const;
 export type TimerKind = (typeof TimerKind)[keyof typeof TimerKind];
@@ -16,57 +18,29 @@ function before(a: Timer, b: Timer): boolean {
 }
 
 /**
- * A binary heap of moments in cluster time. Timers are not cancelled: whoever pops one checks the session's own due
- * time, so that a heap rebuilt from the sessions behaves like one that grew with them.
+ * Moments in cluster time. Timers are not cancelled: whoever pops one checks the session's own due time, so that a heap
+ * rebuilt from the sessions behaves like one that grew with them.
  */
 export class TimerHeap {
-  readonly #heap: Timer[] = [];
+  readonly #heap = new Heap<Timer>(before);
 
   get size(): number {
-    return this.#heap.length;
+    return this.#heap.size;
   }
 
   clear(): void {
-    this.#heap.length = 0;
+    this.#heap.clear();
   }
 
   push(timer: Timer): void {
-    const heap = this.#heap;
-    let at = heap.length;
-    heap.push(timer);
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      const above = heap[parent] as Timer;
-      if (!before(timer, above)) break;
-      heap[at] = above;
-      at = parent;
-    }
-    heap[at] = timer;
+    this.#heap.push(timer);
   }
 
   /** Takes the first timer that is due at `nowMs`, or null. */
   popDue(nowMs: number): Timer | null {
-    const heap = this.#heap;
-    const first = heap[0];
+    const { first } = this.#heap;
     if (first === undefined || first.dueMs > nowMs) return null;
-    const last = heap.pop() as Timer;
-    if (heap.length > 0) this.#sink(last);
+    this.#heap.pop();
     return first;
-  }
-
-  #sink(timer: Timer): void {
-    const heap = this.#heap;
-    let at = 0;
-    for (;;) {
-      let child = at * 2 + 1;
-      if (child >= heap.length) break;
-      const right = heap[child + 1];
-      if (right !== undefined && before(right, heap[child] as Timer)) child++;
-      const smallest = heap[child] as Timer;
-      if (!before(smallest, timer)) break;
-      heap[at] = smallest;
-      at = child;
-    }
-    heap[at] = timer;
   }
 }

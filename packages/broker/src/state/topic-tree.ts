@@ -68,7 +68,6 @@ export class FilterTree<T> {
     const levels = filter.split('/');
     const path = [this.#root];
     let node = this.#root;
-    let found = false;
     for (const level of levels) {
       if (level === '#') break;
       const child: Node<T> | null | undefined = level === '+' ? node.plus : node.children?.get(level);
@@ -76,6 +75,7 @@ export class FilterTree<T> {
       path.push(child);
       node = child;
     }
+    let found: boolean;
     if (levels.at(-1) === '#') {
       found = node.hash?.delete(key) ?? false;
       if (node.hash?.size === 0) node.hash = null;

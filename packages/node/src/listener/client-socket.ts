@@ -36,7 +36,10 @@ export class TcpClientSocket implements ClientSocket {
     socket.end();
     // Whatever still comes is thrown away, but the client's FIN must be seen.
     socket.resume();
-    setTimeout(() => socket.destroy(), GOODBYE_MS).unref();
+    const force = setTimeout(() => socket.destroy(), GOODBYE_MS);
+    socket.once('close', () => {
+      clearTimeout(force);
+    });
   }
 
   destroy(): void {

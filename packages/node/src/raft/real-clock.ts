@@ -6,6 +6,9 @@ export const realClock: Clock = {
   defer: (task) => {
     setImmediate(task);
   },
+  soon: (task) => {
+    queueMicrotask(task);
+  },
   every: (intervalMs, task) => {
     const timer = setInterval(task, intervalMs);
     return () => {

@@ -2,8 +2,14 @@ import { type Broker, NOBODY, writeCheckpoint, writeClusterInit, writeNodeDown, 
 import type { Status } from '@quorate/consensus';
 import type { TransportLogger } from '../transport/index.ts';
 
+/** What of the broker the duties need. */
+export type DutiesBroker = Pick<Broker, 'nodeId' | 'registered'> & {
+  readonly machine: { readonly state: Broker['machine']['state'] };
+  readonly proposer: Pick<Broker['proposer'], 'open' | 'added'>;
+};
+
 export interface LeaderDutiesOptions {
-  readonly broker: Broker;
+  readonly broker: DutiesBroker;
   readonly logger: TransportLogger;
   readonly newClusterId: () => string;
   readonly leaseMs: number;
@@ -14,15 +20,23 @@ export interface LeaderDutiesOptions {
 }
 
 const TICK_INTERVAL_MS = 1_000;
+/** Changed records beyond which a checkpoint is due: gathering them stops the event loop, 4 us each or so. */
+const CHECKPOINT_RECORDS = 8_192;
+/** No call for so long: this process stood still, and what it did not hear is no silence of others. */
+const PAUSE_MS = 500;
 
 /** What the leader does besides replicating: names the cluster, moves its clock, takes checkpoints, gives dead nodes up. */
 export class LeaderDuties {
   readonly #options: LeaderDutiesOptions;
   #term: number | null = null;
+  /** Silence counts from here: the beginning of the term, or the end of this process's last pause. */
   #sinceMs = 0;
+  #calledMs = 0;
   #lastTickMs = 0;
   #lastCheckpointMs = 0;
   #bytesSinceCheckpoint = 0;
+  /** A checkpoint is proposed in this term and not applied. */
+  #checkpointing = false;
   #named = false;
   /** When each node last asked for a read in this term. */
   readonly #heardMs = new Map<string, number>();
@@ -38,7 +52,9 @@ export class LeaderDuties {
     if (term === this.#term) return;
     this.#term = term;
     this.#sinceMs = nowMs;
+    this.#calledMs = nowMs;
     this.#named = false;
+    this.#checkpointing = false;
     this.#heardMs.clear();
     this.#goingDown.clear();
   }
@@ -54,31 +70,41 @@ export class LeaderDuties {
     return true;
   }
 
-  nodeChanged(nodeId: string): void {
+  /** A node is registered or given up. One that is back is heard: its silence was that of an earlier incarnation. */
+  nodeChanged(nodeId: string, up: boolean, nowMs: number): void {
     this.#goingDown.delete(nodeId);
+    if (up) this.#heardMs.set(nodeId, nowMs);
   }
 
   applied(sizeBytes: number): void {
     this.#bytesSinceCheckpoint += sizeBytes;
   }
 
-  checkpointed(nowMs: number): void {
+  /** A checkpoint was applied. @returns bytes of log since the one before */
+  checkpointed(nowMs: number): number {
+    const logBytes = this.#bytesSinceCheckpoint;
+    this.#checkpointing = false;
     this.#bytesSinceCheckpoint = 0;
     this.#lastCheckpointMs = nowMs;
+    return logBytes;
   }
 
   tick(nowMs: number, status: Status): void {
     const { broker, newClusterId } = this.#options;
-    // Not before this node is registered: its commands would be in nobody's name.
-    if (this.#term === null || !status.termCommitted || !broker.registered) return;
-    if (broker.machine.state.clusterId === null && !this.#named) {
+    const { state } = broker.machine;
+    // Not before all of the earlier terms is applied: one of their commands may void this node's registration, and
+    // with it whatever was proposed under that.
+    if (this.#term === null || status.term !== this.#term || state.appliedTerm !== this.#term || !broker.registered) return;
+    if (nowMs - this.#calledMs >= PAUSE_MS) this.#sinceMs = nowMs;
+    this.#calledMs = nowMs;
+    if (state.clusterId === null && !this.#named) {
       this.#named = true;
       writeClusterInit(broker.proposer.open(), newClusterId());
       broker.proposer.added(NOBODY, 0, 0);
     }
     this.#giveUpSilent(nowMs);
     this.#checkpoint(nowMs, status);
-    if (nowMs - this.#lastTickMs >= TICK_INTERVAL_MS && broker.machine.state.timers.size > 0) {
+    if (nowMs - this.#lastTickMs >= TICK_INTERVAL_MS && state.timers.size > 0) {
       this.#lastTickMs = nowMs;
       writeTick(broker.proposer.open());
       broker.proposer.added(NOBODY, 0, 0);
@@ -87,13 +113,19 @@ export class LeaderDuties {
 
   #checkpoint(nowMs: number, status: Status): void {
     const { broker, checkpointIntervalMs, checkpointBytes, checkpointsWaiting } = this.#options;
-    if (this.#bytesSinceCheckpoint === 0 || checkpointsWaiting() > 1) return;
-    const due = nowMs - this.#lastCheckpointMs >= checkpointIntervalMs || this.#bytesSinceCheckpoint >= checkpointBytes;
+    if (this.#bytesSinceCheckpoint === 0 || this.#checkpointing || checkpointsWaiting() > 1) return;
+    const { state } = broker.machine;
+    const { sessions, queues, retained, removedSessions } = state.dirty;
+    const records = sessions.size + queues.size + retained.size + removedSessions.length;
+    const due =
+      nowMs - this.#lastCheckpointMs >= checkpointIntervalMs ||
+      this.#bytesSinceCheckpoint >= checkpointBytes ||
+      records >= CHECKPOINT_RECORDS;
     if (!due) return;
-    this.#lastCheckpointMs = nowMs;
-    this.#bytesSinceCheckpoint = 0;
+    this.#checkpointing = true;
+    // As long as there are no snapshots, nobody may lose what another member still needs.
     const matched = status.followers.map((follower) => follower.matchIndex);
-    const compactIndex = Math.min(broker.machine.state.appliedIndex, ...matched);
+    const compactIndex = Math.min(state.appliedIndex, ...matched);
     writeCheckpoint(broker.proposer.open(), { compactIndex });
     broker.proposer.added(NOBODY, 0, 0);
   }
@@ -108,7 +140,10 @@ export class LeaderDuties {
       if (!node.up || node.nodeId === broker.nodeId || this.#goingDown.has(node.nodeId)) continue;
       const silentMs = nowMs - Math.max(this.#heardMs.get(node.nodeId) ?? 0, this.#sinceMs);
       if (silentMs < boundMs) continue;
-      logger.warn({ peer: node.nodeId, silentMs: Math.round(silentMs) }, `${node.nodeId} is out of contact: its clients count as disconnected`);
+      logger.warn(
+        { peer: node.nodeId, silentMs: Math.round(silentMs) },
+        `${node.nodeId} is out of contact: its clients count as disconnected`,
+      );
       this.#goingDown.add(node.nodeId);
       writeNodeDown(broker.proposer.open(), { nodeId: node.nodeId, incarnation: node.incarnation, term });
       broker.proposer.added(NOBODY, 0, 0);

@@ -1,14 +1,21 @@
-import { type NodeRecord, readBatchHeader } from '@quorate/broker';
+import { type BatchHeader, type NodeRecord, readBatchHeader } from '@quorate/broker';
 
 export interface ProposalGateOptions {
   /** Takes a batch into the log; false when there is no room now. */
   readonly propose: (batch: Uint8Array) => boolean;
   readonly nodeRecord: (nodeId: string) => NodeRecord | undefined;
+  /** `from` sent what this version can not read, or in another node's name: in the log it would stop every node. */
+  readonly onRefused: (from: string, reason: string) => void;
 }
 
 interface Admitted {
   readonly incarnation: number;
   readonly sequence: number;
+}
+
+interface Waiting {
+  readonly header: BatchHeader;
+  readonly batch: Uint8Array;
 }
 
 /** Batches that wait for room or for the leader to know where each node stands. */
@@ -22,7 +29,7 @@ const WAITING_BYTES = 32 * 1024 * 1024;
 export class ProposalGate {
   readonly #options: ProposalGateOptions;
   readonly #admitted = new Map<string, Admitted>();
-  #waiting: Uint8Array[] = [];
+  #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #open = false;
 
@@ -45,11 +52,14 @@ export class ProposalGate {
     this.retry();
   }
 
-  add(batch: Uint8Array): void {
-    if (this.#open && this.#waiting.length === 0 && this.#admit(batch)) return;
+  /** A batch from a node, this one or another. */
+  add(from: string, batch: Uint8Array): void {
+    const header = this.#readHeader(from, batch);
+    if (header === null) return;
+    if (this.#open && this.#waiting.length === 0 && this.#admit(header, batch)) return;
     // Beyond the bound it is dropped: its node sends it again.
     if (this.#waitingBytes + batch.length > WAITING_BYTES) return;
-    this.#waiting.push(batch);
+    this.#waiting.push({ header, batch });
     this.#waitingBytes += batch.length;
   }
 
@@ -57,17 +67,27 @@ export class ProposalGate {
   retry(): void {
     if (!this.#open || this.#waiting.length === 0) return;
     let taken = 0;
-    for (const batch of this.#waiting) {
-      if (!this.#admit(batch)) break;
+    for (const { header, batch } of this.#waiting) {
+      if (!this.#admit(header, batch)) break;
       taken++;
       this.#waitingBytes -= batch.length;
     }
     if (taken > 0) this.#waiting.splice(0, taken);
   }
 
+  #readHeader(from: string, batch: Uint8Array): BatchHeader | null {
+    try {
+      const header = readBatchHeader(batch);
+      if (header.nodeId === from) return header;
+      this.#options.onRefused(from, `it is in the name of ${header.nodeId}`);
+    } catch (error) {
+      this.#options.onRefused(from, error instanceof Error ? error.message : String(error));
+    }
+    return null;
+  }
+
   /** True when the batch is in the log or not wanted there. */
-  #admit(batch: Uint8Array): boolean {
-    const { nodeId, incarnation, sequence } = readBatchHeader(batch);
+  #admit({ nodeId, incarnation, sequence }: BatchHeader, batch: Uint8Array): boolean {
     if (!this.#isNext(nodeId, incarnation, sequence)) return true;
     if (!this.#options.propose(batch)) return false;
     this.#admitted.set(nodeId, { incarnation, sequence });

@@ -1,6 +1,7 @@
 import { Broker, type BrokerEnvironment, type NodeUp } from '@quorate/broker';
 import { type Message, type NodeId, RaftCore, type Status } from '@quorate/consensus';
-import { formatAddress, type NodeConfig } from '../config/index.ts';
+import { formatAddress } from '../config/address.ts';
+import type { NodeConfig } from '../config/index.ts';
 import type { Clock } from '../raft/index.ts';
 import { RaftDriver } from '../raft/index.ts';
 import type { PeerHandlers, TransportLogger } from '../transport/index.ts';
@@ -82,6 +83,10 @@ export class Replica {
   /** Peers that refused this node as one of another cluster. */
   readonly #refusedBy = new Set<string>();
   #status: Status;
+  /** `flush` is asked for and was not done yet. */
+  #flushDue = false;
+  #flushSoonDue = false;
+  #stopped = false;
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
@@ -102,6 +107,9 @@ export class Replica {
     this.#gate = new ProposalGate({
       propose: (batch) => driver.propose(batch),
       nodeRecord: (nodeId) => broker.machine.state.nodes.get(nodeId),
+      onRefused: (from, reason) => {
+        logger.error({ peer: from }, `a batch from ${from} is refused (${reason}): do all nodes run the same release?`);
+      },
     });
     this.#duties = new LeaderDuties({
       broker,
@@ -123,7 +131,7 @@ export class Replica {
         onWritten: (durationMs) => {
           observer.checkpointWritten(durationMs);
         },
-        onFatal: options.onFatal,
+        onFatal: this.#fail,
       },
       recovered.initial.snapshotIndex,
     );
@@ -136,6 +144,7 @@ export class Replica {
     return this.#status;
   }
 
+  /** Rejects when the peers' address can not be listened on; then, too, `stop` is to be called. */
   async start(): Promise<void> {
     const { clock } = this.#options;
     await this.transport.start();
@@ -158,7 +167,7 @@ export class Replica {
 
   /** Stops everything in the order that loses nothing; the directory stays open. */
   async stop(): Promise<void> {
-    for (const cancel of this.#timers.splice(0)) cancel();
+    this.#halt();
     await this.driver.stop();
     await this.transport.stop();
     await this.#checkpointer.idle();
@@ -167,8 +176,21 @@ export class Replica {
     await log.close();
   }
 
+  /** From here on nothing is acknowledged, proposed or sent any more, not even what is gathered already. */
+  #halt(): void {
+    this.#stopped = true;
+    for (const cancel of this.#timers.splice(0)) cancel();
+  }
+
+  readonly #fail = (error: unknown): void => {
+    if (this.#stopped) return;
+    this.#halt();
+    void this.driver.stop();
+    this.#options.onFatal(error);
+  };
+
   #createBroker(): Broker {
-    const { config, version, logger, identity, onFatal, clock } = this.#options;
+    const { config, version, logger, identity, clock } = this.#options;
     const { limits, serving } = config;
     return new Broker(
       {
@@ -182,21 +204,20 @@ export class Replica {
       },
       {
         onCheckpoint: (records, compactIndex) => {
-          this.#duties.checkpointed(clock.nowMs());
-          this.#checkpointer.add(records, compactIndex);
+          this.#checkpointer.add(records, compactIndex, this.#duties.checkpointed(clock.nowMs()));
         },
         onClusterNamed: (clusterId) => {
           logger.info({ clusterId }, `this is cluster ${clusterId}`);
-          identity.setClusterId(clusterId).catch(onFatal);
+          identity.setClusterId(clusterId).catch(this.#fail);
         },
         onGivenUp: () => {
           logger.warn({}, 'the cluster gave this node up while it was out of contact: it registers anew');
           identity.nextIncarnation().then((incarnation) => {
-            this.#register(incarnation);
-          }, onFatal);
+            if (!this.#stopped) this.#register(incarnation);
+          }, this.#fail);
         },
         onNodeChanged: (nodeId, incarnation, up) => {
-          this.#duties.nodeChanged(nodeId);
+          this.#duties.nodeChanged(nodeId, up, clock.nowMs());
           logger.info({ peer: nodeId, incarnation }, up ? `${nodeId} joined` : `${nodeId} was given up`);
         },
       },
@@ -217,6 +238,8 @@ export class Replica {
         this.transport.send(nodeId, Channel.released, encodeEpoch(epoch));
       },
       requestFlush: () => {
+        if (this.#flushDue) return;
+        this.#flushDue = true;
         clock.defer(this.#flush);
       },
       assignClientId: () => `quorate-${newId()}`,
@@ -249,6 +272,7 @@ export class Replica {
           }
           this.#lease.applied();
           this.#openGate();
+          this.#flushSoon();
         },
         onStatus: (status) => {
           this.#onStatus(status);
@@ -259,7 +283,7 @@ export class Replica {
         onReadFailed: (id) => {
           this.#lease.onReadFailed(id);
         },
-        onFatal: this.#options.onFatal,
+        onFatal: this.#fail,
         onSlowWrite: (durationMs, sizeBytes) => {
           const ms = Math.round(durationMs);
           logger.warn({ durationMs: ms, sizeBytes }, `slow disk: a log write of ${String(sizeBytes)} bytes takes ${String(ms)} ms`);
@@ -297,14 +321,16 @@ export class Replica {
   }
 
   #receive(from: string, message: Message): void {
+    if (this.#stopped) return;
     if (message.kind === 'readIndexRequest' && !this.#duties.answersReadsOf(from, this.#options.clock.nowMs())) return;
     this.driver.receive(from, message);
   }
 
   #onNodeMessage(from: string, channel: number, payload: Uint8Array): void {
+    if (this.#stopped) return;
     switch (channel) {
       case Channel.proposal:
-        if (this.#status.role === 'leader') this.#gate.add(payload);
+        if (this.#status.role === 'leader') this.#gate.add(from, payload);
         return;
       case Channel.qos0:
         this.broker.receiveQoS0(payload);
@@ -325,7 +351,7 @@ export class Replica {
     this.#refusedBy.add(peer);
     const { cluster } = this.#options.config;
     if (this.#refusedBy.size * 2 < cluster.size) return;
-    this.#options.onFatal(
+    this.#fail(
       new Error(
         `this node and ${[...this.#refusedBy].join(', ')} belong to different clusters (${reason}): ` +
           'check cluster in the configuration, and that dataDir is the one of this cluster',
@@ -335,17 +361,32 @@ export class Replica {
 
   #transmit(batch: Buffer): void {
     const { leader, role } = this.#status;
-    if (role === 'leader') this.#gate.add(batch);
+    if (this.#stopped) return;
+    if (role === 'leader') this.#gate.add(this.#options.config.nodeId, batch);
     else if (leader !== null) this.transport.send(leader, Channel.proposal, batch);
   }
 
+  /** Entries were applied: what that lets go leaves when the driver's pump is done, not a turn later. */
+  #flushSoon(): void {
+    const { clock } = this.#options;
+    this.#flushDue = true;
+    if (this.#flushSoonDue) return;
+    this.#flushSoonDue = true;
+    if (clock.soon === undefined) clock.defer(this.#flush);
+    else clock.soon(this.#flush);
+  }
+
   readonly #flush = (): void => {
+    this.#flushSoonDue = false;
+    if (!this.#flushDue || this.#stopped) return;
+    this.#flushDue = false;
     try {
       this.broker.flush();
-      this.driver.pump();
+      // A backlog goes on in the driver's own next turn, or a long replay would hold up everything else.
+      if (this.driver.backlogBytes === 0) this.driver.pump();
       this.transport.flush();
     } catch (error) {
-      this.#options.onFatal(error);
+      this.#fail(error);
     }
   };
 
@@ -368,7 +409,9 @@ export class Replica {
       else if (leader === config.nodeId) logger.info({ term }, `this node leads term ${String(term)}`);
       else logger.info({ term, leader }, `${leader} leads term ${String(term)}`);
     }
-    if (leader !== null) this.broker.proposer.resend();
+    if (leader === null) return;
+    this.broker.proposer.resend();
+    this.#flushSoon();
   }
 
   /** A leader takes proposals when it has applied an entry of its own term. */
@@ -398,7 +441,7 @@ export class Replica {
       this.#gate.retry();
       this.broker.tick(nowMs);
     } catch (error) {
-      this.#options.onFatal(error);
+      this.#fail(error);
     }
   }
 }

@@ -204,6 +204,18 @@ test('the first storage error is fatal: reported once, nothing is sent or taken 
   await driver.stop();
 });
 
+test('several storage operations that fail are one fatal error', async () => {
+  const { core, clock, disk, did, log } = await makeWorld();
+  log.read = () => Promise.reject(new Error('EIO on read'));
+  disk.failNextWrite(new Error('EIO on write'));
+  core.wantLog('n2', 1);
+  core.wantLog('n3', 1);
+  core.write([entry(1)], null);
+  await clock.tick(1);
+  await settle();
+  assert.equal(whats(did), ['fatal']);
+});
+
 test('an error of the core or of the state machine is fatal', async () => {
   const first = await makeWorld();
   first.core.failOn = 'message';

@@ -2,7 +2,14 @@ import { fork } from 'node:child_process';
 import net from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Message } from '@quorate/consensus';
-import { encodeHello, encodeNodeMessage, encodePing, encodeRaft, PEER_PROTOCOL_VERSION } from '@quorate/protocol';
+import {
+  encodeHello,
+  encodeHelloReply,
+  encodeNodeMessage,
+  encodePing,
+  encodeRaft,
+  PEER_PROTOCOL_VERSION,
+} from '@quorate/protocol';
 import { assert, suite } from '../../../support/suite.ts';
 import { waitFor } from '../../../support/wait.ts';
 import { bytesOf, hello } from '../../protocol/peer/support.ts';
@@ -200,7 +207,10 @@ test('a peer that does not read costs a bounded buffer, and holds up nobody else
   assert.is(first.unreachable, 1);
   assert.ok(first.transport.send('n2', 1, payload));
   await eventually('a message to the other peer', () => second.messages.length === 1);
-  stuck();
+  // A FIN counts although bytes for the peer still wait.
+  stuck.finish();
+  await waitFor(() => first.events.at(-1) === 'disconnected n3', { what: 'the loss', timeoutMs: 2_000, intervalMs: 2 });
+  stuck.destroy();
 });
 
 test('a peer that goes silent is taken for dead', async () => {
@@ -213,7 +223,7 @@ test('a peer that goes silent is taken for dead', async () => {
   await eventually('the loss', () => first.events.at(-1) === 'disconnected n3');
   assert.ok(first.transport.connectedPeers().includes('n2'), 'an idle peer that pings stays');
   assert.not(first.events.includes('disconnected n2'));
-  stuck();
+  stuck.destroy();
 });
 
 test('malformed bytes close that connection and nothing else', async () => {
@@ -284,13 +294,14 @@ function closed(socket: net.Socket): Promise<void> {
   });
 }
 
-/** A peer that shakes hands in both directions and then neither reads nor writes. @returns what ends it */
-async function stuckPeer(node: TestNode, id: string): Promise<() => void> {
+/** A peer that shakes hands in both directions and then neither reads nor writes. */
+async function stuckPeer(node: TestNode, id: string): Promise<{ finish: () => void; destroy: () => void }> {
   const own = { ...hello, clusterId: '', nodeId: id };
   const sockets: net.Socket[] = [];
-  const { encodeHelloReply } = await import('@quorate/protocol');
+  let accepted: net.Socket | undefined;
   const server = net.createServer((socket) => {
     sockets.push(socket);
+    accepted = socket;
     socket.on('error', () => undefined);
     socket.once('data', () => {
       socket.pause();
@@ -309,9 +320,12 @@ async function stuckPeer(node: TestNode, id: string): Promise<() => void> {
   );
   socket.on('error', () => undefined);
   sockets.push(socket);
-  return () => {
-    server.close();
-    for (const each of sockets) each.destroy();
+  return {
+    finish: () => accepted?.end(),
+    destroy: () => {
+      server.close();
+      for (const each of sockets) each.destroy();
+    },
   };
 }
 

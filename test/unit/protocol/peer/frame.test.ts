@@ -58,6 +58,13 @@ test('nothing is read after the callback says stop', () => {
     return false;
   });
   assert.is(frames, 1);
+  const reader = new FrameReader({ maxFrameBytes: 100 });
+  reader.push(bytes.subarray(0, 6), () => true);
+  reader.push(bytes.subarray(6), () => {
+    frames++;
+    return false;
+  });
+  assert.is(frames, 2);
 });
 
 test.run();

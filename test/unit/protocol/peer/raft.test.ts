@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import type { Message } from '@quorate/consensus';
+import type { Entry, Message } from '@quorate/consensus';
 import {
   decodeHello,
   decodeHelloReply,
@@ -144,6 +144,13 @@ test('an attachment that does not fit the entries is refused', () => {
   assert.throws(() => decodeRaft({ ...frame, attachment: Uint8Array.of(1, 2, 3, 4) }), isCode('ATTACHMENT'));
   const vote = onlyFrame(encodeRaft({ kind: 'timeoutNow', term: 1 }));
   assert.throws(() => decodeRaft({ ...vote, attachment: Uint8Array.of(1) }), isCode('ATTACHMENT'));
+});
+
+test('an entry of a type that this version does not know is refused', () => {
+  const entry = { index: 1, term: 1, type: 3, stampMs: 0, data: Uint8Array.of(1) } as unknown as Entry;
+  const base = { kind: 'appendRequest', term: 1, prevIndex: 0, prevTerm: 0, commitIndex: 0, round: 0 } as const;
+  const frame = onlyFrame(encodeRaft({ ...base, entries: [entry] }));
+  assert.throws(() => decodeRaft(frame), isCode('HEADER'));
 });
 
 test('an append request with a hole is a fault of the sender', () => {

@@ -1,0 +1,164 @@
+/**
+ * Membership changes by joint consensus (thesis section 4.3): a change of voters goes through a configuration in which
+ * decisions take a majority of the old and of the new voters; when that is committed, the leader leaves it by itself. A
+ * configuration is in force from the moment it is appended (section 4.1).
+ */
+import { InvariantError, invariant } from './assert.ts';
+import { hasQuorum, isJoint, isVoter, members, tagOf } from './configuration.ts';
+import { encodeConfiguration } from './configuration-codec.ts';
+import { confirmReads, termCommitted } from './read-index.ts';
+import { appendLocally } from './roles.ts';
+import type { CoreState, Leadership } from './state.ts';
+import { retire } from './transfer.ts';
+import { type Configuration, EntryType, type MembershipChange, type MembershipCode, type NodeId } from './types.ts';
+
+interface Refusal {
+  readonly code: MembershipCode;
+  readonly reason: string;
+}
+
+/** Begins a change, or says why not. */
+export function changeMembership(state: CoreState, change: MembershipChange): void {
+  const { current } = state.configurations;
+  const wanted = finalConfiguration(current, change);
+  const refusal = refuseNow(state) ?? refuseWanted(state, wanted);
+  if (refusal !== null) {
+    state.outbox.membershipResults.push({ id: change.id, ok: false, ...refusal });
+    return;
+  }
+  if (isSame(current, wanted)) {
+    state.outbox.membershipResults.push({ id: change.id, ok: true, code: 'UNCHANGED' });
+    return;
+  }
+  const { leadership } = state;
+  invariant(leadership !== null, 'only a leader changes the membership');
+  leadership.changeId = change.id;
+  // Learners are in no quorum: as long as the voters stay the same every two quorums meet anyway.
+  append(state, leadership, isSameSet(current.voters, wanted.voters) ? wanted : joint(current, wanted));
+}
+
+/** On a leader, when the commit index has moved: what the configuration in force, if it is committed, asks for next. */
+export function afterCommit(state: CoreState, leadership: Leadership): void {
+  const { currentIndex, current } = state.configurations;
+  if (currentIndex > state.commitIndex) return;
+  if (isJoint(current)) return leaveJoint(state, leadership);
+  if (leadership.changeId !== null) {
+    state.outbox.membershipResults.push({ id: leadership.changeId, ok: true, code: 'COMMITTED' });
+    leadership.changeId = null;
+  }
+  if (!isVoter(current, state.id)) retire(state, leadership);
+}
+
+/** Appends the final configuration when the joint one is committed. Not during a transfer, whose target must catch up. */
+export function leaveJoint(state: CoreState, leadership: Leadership): void {
+  const { currentIndex, current } = state.configurations;
+  if (!isJoint(current) || currentIndex > state.commitIndex || leadership.transfer !== null) return;
+  if (termCommitted(state)) append(state, leadership, withTags({ ...current, outgoing: [] }, current, {}));
+}
+
+function append(state: CoreState, leadership: Leadership, configuration: Configuration): void {
+  const { log, term } = state;
+  const data = encodeConfiguration(configuration);
+  const entry = { index: log.lastIndex + 1, term, type: EntryType.config, stampMs: log.lastStampMs, data } as const;
+  appendLocally(state, [entry]);
+  leadership.flushDue = true;
+  // Who is gone is no longer waited for.
+  confirmReads(state);
+}
+
+/** Why no change at all can begin, or null. */
+function refuseNow(state: CoreState): Refusal | null {
+  const { leadership, leader } = state;
+  if (leadership === null) {
+    return { code: 'NOT_LEADER', reason: leader === null ? 'there is no leader' : `the leader is ${leader}` };
+  }
+  if (leadership.transfer !== null) return { code: 'NOT_READY', reason: 'the leader is handing over' };
+  // A change before that could meet an older one that is still uncommitted somewhere, without a common quorum.
+  if (!termCommitted(state)) return { code: 'NOT_READY', reason: 'the leader has not committed in its term yet' };
+  const { current, currentIndex } = state.configurations;
+  if (!isJoint(current) && currentIndex <= state.commitIndex) return null;
+  return { code: 'CHANGE_IN_PROGRESS', reason: `the configuration at ${currentIndex} is not final and committed` };
+}
+
+/** Why this configuration can not be had, or null. */
+function refuseWanted(state: CoreState, wanted: Configuration): Refusal | null {
+  const { current } = state.configurations;
+  const invalid = findFault(current, wanted);
+  if (invalid !== null) return { code: 'INVALID', reason: invalid };
+  for (const id of wanted.voters) {
+    if (isVoter(current, id)) continue;
+    if (!current.learners.includes(id)) {
+      return { code: 'NOT_A_LEARNER', reason: `${id} must be a learner before it can vote` };
+    }
+    if (!isCaughtUp(state, id)) {
+      return { code: 'LEARNER_NOT_CAUGHT_UP', reason: `${id} is more than an election timeout behind` };
+    }
+  }
+  if (isSameSet(current.voters, wanted.voters) || hasQuorum(wanted, (id) => isHeard(state, id))) return null;
+  return { code: 'QUORUM_UNREACHABLE', reason: 'the leader does not hear a majority of the voters wanted' };
+}
+
+function findFault(current: Configuration, wanted: Configuration): string | null {
+  if (wanted.voters.length === 0) return 'there must be a voter';
+  for (const id of wanted.voters) {
+    const member = isVoter(current, id) || current.learners.includes(id);
+    if (!member || tagOf(current, id) === tagOf(wanted, id)) continue;
+    return `${id} is another node than the one of this name that is a member: make it a learner first`;
+  }
+  try {
+    encodeConfiguration(wanted);
+    encodeConfiguration(joint(current, wanted));
+    return null;
+  } catch (error) {
+    if (error instanceof InvariantError) return error.message;
+    throw error;
+  }
+}
+
+function isCaughtUp(state: CoreState, id: NodeId): boolean {
+  const progress = state.leadership?.progress.get(id);
+  return progress?.isCaughtUp(state.nowMs, state.options.electionTimeoutMs) ?? false;
+}
+
+function isHeard(state: CoreState, id: NodeId): boolean {
+  if (id === state.id) return true;
+  const heardMs = state.leadership?.progress.get(id)?.heardMs ?? null;
+  return heardMs !== null && state.nowMs - heardMs < state.options.electionTimeoutMs;
+}
+
+function finalConfiguration(current: Configuration, change: MembershipChange): Configuration {
+  const lists = { voters: [...change.voters], learners: [...change.learners], outgoing: [] };
+  return withTags(lists, current, change.memberTags ?? {});
+}
+
+function joint(current: Configuration, wanted: Configuration): Configuration {
+  const { voters, learners } = wanted;
+  return withTags({ voters, learners, outgoing: current.voters }, current, wanted.memberTags ?? {});
+}
+
+/** Gives every member the tag it is given, or else had. Tags of nobody are kept, to be found invalid. */
+function withTags(
+  lists: Configuration,
+  current: Configuration,
+  given: Readonly<Record<NodeId, string>>,
+): Configuration {
+  const { voters, learners, outgoing } = lists;
+  const tags = new Map(members(lists).map((id) => [id, tagOf(current, id)]));
+  for (const [id, tag] of Object.entries(given)) tags.set(id, tag);
+  const memberTags = Object.fromEntries([...tags].filter(([, tag]) => tag !== ''));
+  if (Object.keys(memberTags).length === 0) return { voters, learners, outgoing };
+  return { voters, learners, outgoing, memberTags };
+}
+
+function isSame(one: Configuration, other: Configuration): boolean {
+  const ids = [...members(one), ...members(other)];
+  return (
+    isSameSet(one.voters, other.voters) &&
+    isSameSet(one.learners, other.learners) &&
+    ids.every((id) => tagOf(one, id) === tagOf(other, id))
+  );
+}
+
+function isSameSet(one: readonly NodeId[], other: readonly NodeId[]): boolean {
+  return one.length === other.length && one.every((id) => other.includes(id));
+}

@@ -1,0 +1,9 @@
+/*
+ * The part of a node that knows no socket, file or process: entry `@quorate/node/runtime`, for simulations. It loads
+ * neither the HTTP server nor the logger.
+ */
+export type { NodeConfig } from '../config/schema.ts';
+export type { Clock } from '../raft/clock.ts';
+export type { PeerHandlers, TransportLogger } from '../transport/types.ts';
+export { type Recovered, recover, type Stores } from './recovery.ts';
+export { type Identity, Replica, type ReplicaObserver, type ReplicaOptions, type Transport } from './replica.ts';

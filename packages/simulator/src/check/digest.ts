@@ -1,0 +1,58 @@
+import type { Message, Session, State } from '@quorate/broker';
+
+/** Everything that nodes must agree on, as text, one record per line and in an order that does not depend on history. */
+export function describeState(state: State): string {
+  const lines: string[] = [
+    `now ${state.nowMs} index ${state.appliedIndex} term ${state.appliedTerm} cluster ${state.clusterId}`,
+    `next epoch ${state.nextEpoch} session ${state.nextSessionNumber} message ${state.nextMessageId}`,
+  ];
+  for (const id of [...state.nodes.keys()].sort()) lines.push(`node ${JSON.stringify(state.nodes.get(id))}`);
+  for (const id of [...state.sessions.keys()].sort()) {
+    const session = state.sessions.get(id);
+    if (session !== undefined) describeSession(session, lines);
+  }
+  const retained: Message[] = [];
+  for (const filter of ['#', '$SYS/#']) state.retained.match(filter, (message) => retained.push(message));
+  retained.sort((a, b) => (a.topic < b.topic ? -1 : 1));
+  for (const message of retained) lines.push(`retained ${describeMessage(message)}`);
+  return lines.join('\n');
+}
+
+function describeSession(session: Session, lines: string[]): void {
+  const { number, clientId, epoch, owner, protocolVersion, expiryIntervalSec, receiveMaximum } = session;
+  const { expiresAtMs, willAtMs, maybeSentBefore, will, queue } = session;
+  lines.push(
+    `session ${clientId} number ${number} epoch ${epoch} owner ${owner} version ${protocolVersion} expiry ${expiryIntervalSec} ` +
+      `at ${expiresAtMs} receive ${receiveMaximum} will at ${willAtMs} sent ${maybeSentBefore}`,
+  );
+  if (will !== null) lines.push(`  will ${will.topic} ${will.qos} ${will.retain} ${will.delayIntervalSec} ${text(will.payload)}`);
+  for (const filter of [...session.subscriptions.keys()].sort()) {
+    lines.push(`  subscription ${JSON.stringify(session.subscriptions.get(filter))}`);
+  }
+  if (session.incoming.size > 0) lines.push(`  incoming ${[...session.incoming].sort((a, b) => a - b).join()}`);
+  if (queue === null) return;
+  lines.push(`  queue ${queue.headSequence} to ${queue.nextSequence}, ${queue.count} of ${queue.sizeBytes} bytes`);
+  for (let sequence = queue.headSequence; sequence < queue.nextSequence; sequence++) {
+    const item = queue.get(sequence);
+    if (item === null) continue;
+    const { qos, retain, state, subscriptionIdentifiers, message } = item;
+    lines.push(`  ${sequence} ${qos} ${retain} ${state} ${subscriptionIdentifiers?.join() ?? ''} ${describeMessage(message)}`);
+  }
+}
+
+function describeMessage(message: Message): string {
+  const { id, topic, qos, retain, expiresAtMs, payload } = message;
+  return `${id} ${topic} ${qos} ${retain} ${expiresAtMs} ${text(payload)}`;
+}
+
+function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}
+
+/** The first lines in which two descriptions differ. */
+export function firstDifference(a: string, b: string): string {
+  const left = a.split('\n');
+  const right = b.split('\n');
+  const at = left.findIndex((line, index) => line !== right[index]);
+  return `${left[at] ?? '(nothing)'}\n  instead of\n${right[at] ?? '(nothing)'}`;
+}

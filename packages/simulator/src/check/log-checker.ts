@@ -1,0 +1,118 @@
+import type { AppliedEntry } from '@quorate/broker';
+import type { Replica } from '@quorate/node/runtime';
+import type { SimulatedNode } from '../cluster/simulated-node.ts';
+import { demand } from '../world/violation.ts';
+import { describeState, firstDifference } from './digest.ts';
+import type { Reference } from './reference.ts';
+
+/** Every so many entries the whole state of a node is compared. */
+const COMPARE_EVERY = 32;
+
+/** What Raft promises (Raft paper, figure 3), and that replicas which applied the same entries are the same. */
+export class LogChecker {
+  readonly #nodes: readonly SimulatedNode[];
+  readonly #reference: Reference;
+  readonly #leaders = new Map<number, string>();
+  readonly #applied: AppliedEntry[] = [];
+  readonly #states = new Map<number, string>();
+  /** Highest term that each process was seen in. */
+  readonly #terms = new Map<string, number>();
+  statesCompared = 0;
+
+  constructor(nodes: readonly SimulatedNode[], reference: Reference) {
+    this.#nodes = nodes;
+    this.#reference = reference;
+  }
+
+  /** Entries that some node has applied. */
+  get committed(): number {
+    return this.#applied.length;
+  }
+
+  get leaderChanges(): number {
+    return this.#leaders.size;
+  }
+
+  watch(node: SimulatedNode, replica: Replica): void {
+    const { broker } = replica;
+    const apply = broker.apply.bind(broker);
+    broker.apply = (entry) => {
+      this.#check(node, entry);
+      apply(entry);
+      if (entry.index % COMPARE_EVERY === 0) this.compareState(node, replica);
+    };
+  }
+
+  stepped(node: SimulatedNode, replica: Replica): void {
+    const { role, term } = replica.status;
+    const before = this.#terms.get(node.id) ?? 0;
+    if (term === before && role !== 'leader') return;
+    demand(term >= before, 'term-never-falls', () => `${node.id} went from term ${before} to ${term}`);
+    this.#terms.set(node.id, term);
+    if (role !== 'leader') return;
+    const known = this.#leaders.get(term);
+    if (known === undefined) {
+      this.#leaders.set(term, node.id);
+      this.#checkCompleteness(node, replica, term);
+    } else demand(known === node.id, 'one-leader-per-term', () => `${known} and ${node.id} both lead term ${term}`);
+  }
+
+  /** Leader completeness: a leader holds everything that was committed in earlier terms. */
+  #checkCompleteness(node: SimulatedNode, replica: Replica, term: number): void {
+    const { lastIndex } = replica.driver.status();
+    let committed = this.#applied.length;
+    while (committed > 0 && (this.#applied[committed - 1] as AppliedEntry).term >= term) committed--;
+    demand(
+      lastIndex >= committed,
+      'leader-completeness',
+      () => `${node.id} leads term ${term} with a log up to ${lastIndex}, but ${committed} was committed before`,
+    );
+  }
+
+  #check(node: SimulatedNode, entry: AppliedEntry): void {
+    const known = this.#applied[entry.index - 1];
+    if (known === undefined) {
+      this.#first(node, entry);
+      return;
+    }
+    const same = known.term === entry.term && known.stampMs === entry.stampMs && equal(known.data, entry.data);
+    demand(same, 'state-machine-safety', () => `${node.id} applied another entry ${entry.index} (term ${entry.term}, not ${known.term})`);
+  }
+
+  /** The first node to apply an entry: a majority must have it on disk by now. */
+  #first(node: SimulatedNode, entry: AppliedEntry): void {
+    const { index, term } = entry;
+    demand(index === this.#applied.length + 1, 'no-gap', () => `${node.id} applied ${index} after ${this.#applied.length}`);
+    const holders = this.#nodes.filter(({ disk }) => {
+      const { compactedIndex, entries } = disk.durableLog;
+      return index <= compactedIndex || entries.get(index)?.term === term;
+    });
+    demand(
+      holders.length * 2 > this.#nodes.length,
+      'P1-durable-on-a-majority',
+      () => `${node.id} applied entry ${index} of term ${term}, on disk only at ${holders.map(({ id }) => id).join() || 'nobody'}`,
+    );
+    // The data may be a view of something larger that changes later.
+    this.#applied.push({ index, term, stampMs: entry.stampMs, data: Uint8Array.from(entry.data) });
+    this.#reference.apply(entry);
+    if (index % COMPARE_EVERY === 0) this.#states.set(index, describeState(this.#reference.state));
+  }
+
+  compareState(node: SimulatedNode, replica: Replica): void {
+    const { state } = replica.broker.machine;
+    const current = state.appliedIndex === this.#reference.state.appliedIndex;
+    const expected = this.#states.get(state.appliedIndex) ?? (current ? describeState(this.#reference.state) : undefined);
+    if (expected === undefined) return;
+    this.statesCompared++;
+    const found = describeState(state);
+    demand(
+      found === expected,
+      'identical-states',
+      () => `${node.id} at index ${state.appliedIndex} has\n${firstDifference(found, expected)}`,
+    );
+  }
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a === b || Buffer.compare(a, b) === 0;
+}

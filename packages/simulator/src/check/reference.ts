@@ -1,0 +1,100 @@
+import {
+  type AppliedEntry,
+  type BatchHeader,
+  ByteReader,
+  type CommandResult,
+  CommandType,
+  forEachBatch,
+  type Publish,
+  readBatchHeader,
+  readPublish,
+  type State,
+  StateMachine,
+  type StateSink,
+} from '@quorate/broker';
+
+/** A value that a register (a retained topic) took on. */
+export interface RegisterWrite {
+  /** Grows with every write of any register. */
+  readonly position: number;
+  /** Null: cleared. */
+  readonly value: string | null;
+  readonly atMs: number;
+}
+
+/**
+ * One more replica that never fails: it applies every entry once, as soon as any node applies it, and remembers what the log said and
+ * when. What nodes do and clients see is held against it.
+ */
+export class Reference implements StateSink {
+  readonly machine: StateMachine;
+  /** By payload: the index at which it was first published. */
+  readonly publishedAt = new Map<string, number>();
+  readonly registers = new Map<string, RegisterWrite[]>();
+  readonly #nowMs: () => number;
+  /** The publications among the commands of each batch of the entry that is being applied. */
+  #batches: (Publish | null)[][] = [];
+  #commands: (Publish | null)[] = [];
+  #ordinal = 0;
+  #positions = 0;
+  #nextMessageId = 1;
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+    this.machine = new StateMachine(this);
+  }
+
+  get state(): State {
+    return this.machine.state;
+  }
+
+  apply(entry: AppliedEntry): void {
+    this.#batches = [];
+    if (entry.data.length > 0) forEachBatch(entry.data, (batch) => this.#batches.push(publicationsOf(batch)));
+    this.machine.apply(entry);
+  }
+
+  batchBegin(): void {
+    this.#commands = this.#batches.shift() ?? [];
+    this.#ordinal = 0;
+  }
+
+  commandResult(_header: BatchHeader, result: CommandResult): void {
+    const command = this.#commands[this.#ordinal++];
+    const routed = this.state.nextMessageId !== this.#nextMessageId;
+    this.#nextMessageId = this.state.nextMessageId;
+    if (command == null || result.kind !== 'published') return;
+    const { payload, topic, retain } = command;
+    const value = Buffer.from(payload).toString();
+    if (!this.publishedAt.has(value)) this.publishedAt.set(value, this.state.appliedIndex);
+    if (!retain || !routed) return;
+    const write = { position: ++this.#positions, value: value === '' ? null : value, atMs: this.#nowMs() };
+    const writes = this.registers.get(topic);
+    if (writes === undefined) this.registers.set(topic, [write]);
+    else writes.push(write);
+  }
+
+  batchEnd(): void {}
+  deliver(): void {}
+  queued(): void {}
+  ownershipLost(): void {}
+  nodeChanged(): void {}
+  checkpoint(): void {}
+  clusterNamed(): void {}
+  dropped(): void {}
+}
+
+function publicationsOf(batch: Buffer): (Publish | null)[] {
+  const found: (Publish | null)[] = [];
+  const reader = new ByteReader(batch);
+  reader.at = readBatchHeader(batch).bodyOffset;
+  while (reader.at < batch.length) {
+    const type = reader.u8();
+    const next = reader.u32() + reader.at;
+    reader.end = next;
+    found.push(type === CommandType.publish ? readPublish(reader) : null);
+    reader.at = next;
+    reader.end = batch.length;
+  }
+  return found;
+}

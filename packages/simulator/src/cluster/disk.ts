@@ -1,0 +1,183 @@
+import { type CrashOptions, MemoryDisk, MemoryLogStore, StorageError } from '@quorate/storage';
+import type { Entry } from '@quorate/consensus';
+import type { Rng } from '../world/random.ts';
+import type { World } from '../world/world.ts';
+
+type DiskStep = () => void;
+
+interface Pending {
+  readonly action: string;
+  readonly steps: readonly DiskStep[];
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+  readonly fails: boolean;
+}
+
+export interface DiskProfile {
+  /** A sync takes at least so long, and seldom up to `slowestMs`. */
+  readonly fastestMs: number;
+  readonly slowestMs: number;
+}
+
+/** Planted bugs of a disk, to see that they are found. */
+export interface DiskMutation {
+  /** Writes are reported durable at once, before they are. */
+  readonly reportsEarly?: boolean;
+}
+
+/** What goes into the disk's region of a log: where the checker looks. */
+export interface LogRegion {
+  readonly compactedIndex: number;
+  readonly entries: ReadonlyMap<number, Entry>;
+}
+
+/**
+ * The memory disk on the virtual clock: one device, one write at a time, each taking its time; it can be slow, stall, fail
+ * one write and take the next, and lose power in the middle of a write.
+ */
+export class SimulatedDisk extends MemoryDisk {
+  readonly #world: World;
+  readonly #rng: Rng;
+  readonly #mutation: DiskMutation;
+  #profile: DiskProfile;
+  #queue: Pending[] = [];
+  #busy = false;
+  #held = false;
+  #power = 0;
+  #failNext = 0;
+  /** Runs what a completed write causes as an event of the node that owns the disk: a paused process sees it later. */
+  deliver: (task: () => void) => void = (task) => {
+    task();
+  };
+
+  constructor(world: World, rng: Rng, profile: DiskProfile, mutation: DiskMutation) {
+    super();
+    this.#world = world;
+    this.#rng = rng;
+    this.#profile = profile;
+    this.#mutation = mutation;
+  }
+
+  /** Entries of the log that are on the disk at this moment. */
+  get durableLog(): LogRegion {
+    return this.region<LogRegion>('log-0', () => ({ compactedIndex: 0, entries: new Map() }));
+  }
+
+  setProfile(profile: DiskProfile): void {
+    this.#profile = profile;
+  }
+
+  override write(action: string, steps: readonly DiskStep[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const fails = this.#failNext > 0;
+      if (fails) this.#failNext--;
+      this.#world.settle();
+      if (this.#mutation.reportsEarly === true && !fails) {
+        this.#queue.push({ action, steps, resolve: () => {}, reject: () => {}, fails });
+        resolve();
+      } else this.#queue.push({ action, steps, resolve, reject, fails });
+      this.#next();
+    });
+  }
+
+  /** How long one read takes. */
+  async read(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const power = this.#power;
+      this.#world.after(this.#rng.skewed(0.02, this.#profile.slowestMs), () => {
+        if (power !== this.#power) return;
+        this.deliver(() => {
+          this.#world.settle();
+          resolve();
+        });
+      });
+    });
+  }
+
+  /** The next write changes nothing and is reported as failed; those after it would succeed. */
+  failNext(): void {
+    this.#failNext++;
+  }
+
+  /** Nothing completes any more, until `proceed`. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  proceed(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    this.#next();
+  }
+
+  /** Power off: of every write that waits, some first steps may have happened all the same. */
+  override crash(options: CrashOptions = {}): void {
+    this.#power++;
+    const lost = this.#queue;
+    this.#queue = [];
+    this.#busy = false;
+    this.#held = false;
+    this.#failNext = 0;
+    for (const { steps, fails } of lost) if (!fails) for (const step of steps.slice(0, options.torn ?? 0)) step();
+    super.crash();
+    this.#world.settle();
+    for (const { action, reject } of lost) reject(new StorageError('CRASHED', { action }));
+  }
+
+  #next(): void {
+    if (this.#busy || this.#held || this.#queue.length === 0) return;
+    this.#busy = true;
+    const power = this.#power;
+    const { fastestMs, slowestMs } = this.#profile;
+    this.#world.after(this.#rng.skewed(fastestMs, slowestMs), () => {
+      if (power === this.#power) this.#complete();
+    });
+  }
+
+  #complete(): void {
+    this.#busy = false;
+    if (this.#held) return;
+    const write = this.#queue.shift();
+    if (write === undefined) return;
+    if (!write.fails) {
+      this.flush();
+      for (const step of write.steps) step();
+    }
+    const power = this.#power;
+    this.deliver(() => {
+      if (power !== this.#power) return;
+      this.#world.settle();
+      if (write.fails) write.reject(new Error('EIO: i/o error, write'));
+      else write.resolve();
+    });
+    this.#next();
+  }
+}
+
+/** The log store whose reads take time too. */
+export class SimulatedLogStore extends MemoryLogStore {
+  readonly #slowDisk: SimulatedDisk;
+  readonly #world: World;
+
+  constructor(disk: SimulatedDisk, world: World) {
+    super(disk);
+    this.#slowDisk = disk;
+    this.#world = world;
+  }
+
+  override async read(fromIndex: number, maxBytes: number): Promise<Entry[]> {
+    this.#world.settle();
+    await this.#slowDisk.read();
+    return super.read(fromIndex, maxBytes);
+  }
+
+  override termAt(index: number): Promise<number | null> {
+    this.#world.settle();
+    return super.termAt(index);
+  }
+
+  override compact(throughIndex: number, throughTerm: number): Promise<void> {
+    this.#world.settle();
+    return super.compact(throughIndex, throughTerm);
+  }
+}

@@ -1,0 +1,293 @@
+import type { Recovered, Replica } from '@quorate/node/runtime';
+import { DeliveryChecker } from './check/delivery-checker.ts';
+import { LogChecker } from './check/log-checker.ts';
+import { Reference } from './check/reference.ts';
+import { RegisterChecker } from './check/register-checker.ts';
+import { ServingChecker } from './check/serving-checker.ts';
+import { SessionChecker } from './check/session-checker.ts';
+import { Client, type ClientWatcher } from './client/client.ts';
+import { Cluster } from './cluster/cluster.ts';
+import type { DiskMutation } from './cluster/disk.ts';
+import type { SimulatedNode } from './cluster/simulated-node.ts';
+import { FaultInjector } from './faults.ts';
+import { drawProfile, type Profile } from './profile.ts';
+import { Violation } from './world/violation.ts';
+import { World } from './world/world.ts';
+
+/** Bugs put in on purpose, to see that the checkers find them. */
+export interface Mutation {
+  readonly disk?: DiskMutation;
+  /** Changes a replica before it starts. */
+  readonly replica?: (replica: Replica, node: SimulatedNode) => void;
+}
+
+export interface SimulationOptions {
+  /** A whole number from 0 to 2^53 - 1. */
+  readonly seed: number;
+  /** Virtual seconds with faults; the time to heal comes on top. */
+  readonly seconds: number;
+  /** Keeps the trace as text. */
+  readonly trace?: boolean;
+  readonly mutation?: Mutation;
+}
+
+/** What became of one seed. */
+export interface SimulationResult {
+  readonly seed: number;
+  /** Null when every promise was kept. */
+  readonly violation: { readonly invariant: string; readonly message: string; readonly atMs: number } | null;
+  /** Over everything that happened: equal for two runs of one seed. */
+  readonly traceHash: string;
+  readonly virtualMs: number;
+  readonly events: number;
+  /** Faults injected and other things of interest, by kind. */
+  readonly counts: ReadonlyMap<string, number>;
+  /** The newest lines of the trace, when it was kept. */
+  readonly trace: readonly string[];
+}
+
+/** What everything must be done in after the last fault, in virtual time. */
+const HEAL_MS = 60_000;
+const LOOK_EVERY_MS = 250;
+const TRACE_LINES = 3_000;
+const ROUNDING_MS = 20;
+
+/** One cluster, its clients, and everybody who watches them. */
+class Simulation {
+  readonly world: World;
+  readonly profile: Profile;
+  readonly #seconds: number;
+  readonly #reference: Reference;
+  readonly #log: LogChecker;
+  readonly #serving: ServingChecker;
+  readonly #registers: RegisterChecker;
+  readonly #deliveries: DeliveryChecker;
+  readonly #sessions: SessionChecker;
+  readonly #cluster: Cluster;
+  readonly #clients: Client[];
+  readonly #faults: FaultInjector;
+  /** By name of the client and payload or topic: when a register's write was sent first. */
+  readonly #registerWrites = new Map<string, number>();
+  #busy = true;
+
+  constructor(options: SimulationOptions) {
+    this.world = new World(options.seed, options.trace ?? false);
+    this.#seconds = options.seconds;
+    const { world } = this;
+    const profile = drawProfile(world.rng.fork());
+    this.profile = profile;
+    const nowMs = (): number => world.nowMs;
+    this.#reference = new Reference(nowMs);
+    this.#registers = new RegisterChecker(this.#reference, nowMs);
+    this.#deliveries = new DeliveryChecker(nowMs);
+    this.#sessions = new SessionChecker(nowMs);
+    const leaseMs = profile.tuning.leaseMs / (1 - profile.drift) + ROUNDING_MS;
+    this.#serving = new ServingChecker({ world, reference: this.#reference, leaseMs });
+    this.#cluster = this.#createCluster(profile, options.mutation ?? {});
+    this.#log = new LogChecker(this.#cluster.nodes, this.#reference);
+    const watcher = this.#clientWatcher();
+    this.#clients = profile.plans.map(
+      (plan, at) =>
+        new Client({
+          plan,
+          name: plan.contends ? `${plan.clientId}.${at}` : plan.clientId,
+          world,
+          rng: world.rng.fork(),
+          nodes: this.#cluster.nodes,
+          watcher,
+          busy: () => this.#busy,
+        }),
+    );
+    this.#faults = new FaultInjector({
+      world,
+      rng: world.rng.fork(),
+      cluster: this.#cluster,
+      clients: this.#clients,
+      everyMs: profile.faultEveryMs,
+    });
+  }
+
+  async run(): Promise<void> {
+    const { world } = this;
+    this.#cluster.start();
+    for (const client of this.#clients) client.start();
+    if (Number.isFinite(this.profile.faultEveryMs)) this.#faults.start();
+    await world.run(this.#seconds * 1000);
+    if (world.violation !== null) return;
+    this.#faults.heal();
+    this.#busy = false;
+    this.#endContention();
+    const deadlineMs = world.nowMs + HEAL_MS;
+    let lookAtMs = world.nowMs + 1_000;
+    while (world.violation === null) {
+      await world.run(Math.min(lookAtMs, deadlineMs));
+      if (world.violation !== null || this.#unfinished().length === 0) break;
+      lookAtMs = world.nowMs + LOOK_EVERY_MS;
+      if (world.nowMs >= deadlineMs) {
+        world.fail(new Violation('liveness', `${HEAL_MS / 1000} s after the last fault: ${this.#unfinished().join('; ')}`));
+      }
+    }
+    if (world.violation === null) this.#compareAll();
+    this.#count();
+  }
+
+  #createCluster(profile: Profile, mutation: Mutation): Cluster {
+    const { world } = this;
+    return new Cluster({
+      world,
+      rng: world.rng.fork(),
+      size: profile.size,
+      tuning: profile.tuning,
+      network: profile.network,
+      disk: profile.disk,
+      wire: profile.wire,
+      drift: profile.drift,
+      diskMutation: mutation.disk ?? {},
+      onReach: (nodeId, majority) => {
+        this.#serving.reach(nodeId, majority);
+      },
+      watcher: {
+        started: (node: SimulatedNode, replica: Replica, _recovered: Recovered) => {
+          this.#guard(() => {
+            mutation.replica?.(replica, node);
+            this.#log.watch(node, replica);
+            this.#log.compareState(node, replica);
+          });
+        },
+        stepped: (node, replica) => {
+          this.#guard(() => {
+            this.#log.stepped(node, replica);
+          });
+        },
+        ended: () => {},
+        wrote: (node, wire, bytes) => {
+          this.#guard(() => {
+            this.#serving.wrote(node, wire, bytes);
+          });
+        },
+      },
+    });
+  }
+
+  #guard(check: () => void): void {
+    try {
+      check();
+    } catch (error) {
+      this.world.fail(error);
+    }
+  }
+
+  #clientWatcher(): ClientWatcher {
+    const { world } = this;
+    return {
+      connecting: (client) => {
+        if (client.wire !== null) this.#serving.connected(client, client.wire);
+      },
+      accepted: (client, sessionPresent) => {
+        world.count('connections');
+        this.#sessions.accepted(client, sessionPresent);
+      },
+      disconnected: (client, graceful) => {
+        this.#sessions.disconnected(client, graceful);
+      },
+      publishing: (client, { topic, payload, qos, retain }, again) => {
+        if (retain && !again) this.#registerWrites.set(`${client.name} ${payload} ${topic}`, world.nowMs);
+        this.#deliveries.publishing(client, topic, payload, qos);
+      },
+      acknowledged: (client, { topic, payload, retain }) => {
+        this.#deliveries.acknowledged(payload);
+        if (!retain) return;
+        const askedMs = this.#registerWrites.get(`${client.name} ${payload} ${topic}`) ?? world.nowMs;
+        this.#registers.written(topic, payload === '' ? null : payload, askedMs);
+      },
+      givenUp: () => {
+        world.count('QoS 2 messages in doubt');
+      },
+      subscribed: (client, filter, qos) => {
+        if (client.plan.clientId === 'watcher') this.#sessions.watching();
+        this.#deliveries.subscribed(client, filter, qos);
+      },
+      unsubscribing: () => {},
+      delivered: (client, message) => {
+        if (client.plan.clientId === 'watcher') this.#sessions.will(message.payload);
+        else if (!message.topic.startsWith('will/') && !message.topic.startsWith('reg/')) {
+          this.#deliveries.delivery(client, message);
+        }
+      },
+      read: (client, topic, value, askedMs) => {
+        this.#registers.read(client.name, topic, value, askedMs);
+      },
+    };
+  }
+
+  /** Only one of those who share an id stays, or nobody would ever be at rest. */
+  #endContention(): void {
+    const seen = new Set<string>();
+    this.#clients.splice(
+      0,
+      this.#clients.length,
+      ...this.#clients.filter((client) => {
+        if (!client.plan.contends || !seen.has(client.plan.clientId)) {
+          seen.add(client.plan.clientId);
+          return true;
+        }
+        client.stop();
+        client.drop('stops', false);
+        return false;
+      }),
+    );
+  }
+
+  /** What still has to happen before everything is well, as sentences. */
+  #unfinished(): string[] {
+    const open: string[] = [];
+    const { committed } = this.#log;
+    for (const { id, replica } of this.#cluster.nodes) {
+      if (replica === null) open.push(`${id} does not run`);
+      else if (!replica.broker.serving) open.push(`${id} does not serve`);
+      else if (replica.broker.machine.state.appliedIndex < committed - 50) open.push(`${id} lags behind`);
+    }
+    for (const client of this.#clients) {
+      if (client.idle) continue;
+      open.push(client.live ? `${client.name} waits for ${client.session.outgoing.size} acks` : `${client.name} is not connected`);
+    }
+    if (open.length > 0) return open;
+    return [...this.#deliveries.missing(3), ...this.#sessions.missing()];
+  }
+
+  #compareAll(): void {
+    this.#guard(() => {
+      for (const node of this.#cluster.nodes) if (node.replica !== null) this.#log.compareState(node, node.replica);
+    });
+  }
+
+  #count(): void {
+    const { world } = this;
+    world.count('entries committed', this.#log.committed);
+    world.count('terms with a leader', this.#log.leaderChanges);
+    world.count('states compared', this.#log.statesCompared);
+    world.count('packets to clients', this.#serving.packets);
+    world.count('acknowledgements', this.#serving.acks);
+    world.count('messages published', this.#deliveries.published);
+    world.count('messages delivered', this.#deliveries.delivered);
+    world.count('registers read', this.#registers.reads);
+  }
+}
+
+/** Runs one seed to its end, or to the first promise that is broken. */
+export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
+  const simulation = new Simulation(options);
+  await simulation.run();
+  const { world } = simulation;
+  const { violation, trace } = world;
+  return {
+    seed: options.seed,
+    violation:
+      violation === null ? null : { invariant: violation.invariant, message: violation.message, atMs: world.nowMs },
+    traceHash: trace.hash,
+    virtualMs: world.nowMs,
+    events: world.events,
+    counts: world.counts,
+    trace: trace.last(TRACE_LINES),
+  };
+}

@@ -1,0 +1,174 @@
+import { Roamer, type RoamerOptions } from './roamer.ts';
+import { assert } from './suite.ts';
+import { waitFor } from './wait.ts';
+
+/*
+ * Load that keeps books: publishers number their messages and know which of them were acknowledged, subscribers know
+ * which arrived how often and in which order. `checkDelivery` compares the two.
+ */
+
+/** MQTT.js gives a message up, without having sent it, when the connection goes while it resends older ones. */
+const GIVEN_UP = 'Connection closed';
+/** Reason code of a PUBCOMP: the broker knows nothing of that exchange any more, so it is finished. */
+const PACKET_IDENTIFIER_NOT_FOUND = 146;
+
+/** Options of {@link Publisher}. */
+export interface PublisherOptions extends RoamerOptions {
+  readonly topic: string;
+  readonly qos: 1 | 2;
+  /** Messages under way at a time; 4 by default. */
+  readonly window?: number;
+  /** Pause after each acknowledgement; none by default. */
+  readonly pauseMs?: number;
+  readonly retain?: boolean;
+}
+
+/** Publishes `1`, `2`, `3`, ... to one topic for as long as it runs. */
+export class Publisher extends Roamer {
+  readonly topic: string;
+  readonly qos: 1 | 2;
+  /** The newest number that was published. */
+  sent = 0;
+  /** Acknowledged for good: PUBACK, or PUBCOMP. */
+  readonly acked = new Set<number>();
+  /** When each acknowledgement came, in order. */
+  readonly ackedAtMs: number[] = [];
+  readonly errors: string[] = [];
+  private readonly pauseMs: number;
+  private readonly retain: boolean;
+  private running = true;
+  private underWay = 0;
+
+  constructor(options: PublisherOptions) {
+    const { topic, qos, window = 4, pauseMs = 0, retain = false, ...rest } = options;
+    super(rest);
+    this.topic = topic;
+    this.qos = qos;
+    this.pauseMs = pauseMs;
+    this.retain = retain;
+    for (let at = 0; at < window; at++) this.publishNext();
+  }
+
+  /** The newest acknowledged number; 0 for none. */
+  get newestAcked(): number {
+    return Math.max(0, ...this.acked);
+  }
+
+  /** Publishes nothing new; resolves when everything sent is acknowledged. */
+  async finish(timeoutMs = 15_000): Promise<void> {
+    this.running = false;
+    const what = `the acknowledgements of all that ${this.topic} got`;
+    await waitFor(() => this.underWay === 0, { timeoutMs, what });
+  }
+
+  /** Stops publishing and ends the connection. */
+  override async end(abrupt = false): Promise<void> {
+    this.running = false;
+    await super.end(abrupt);
+  }
+
+  /** The longest time without an acknowledgement that overlaps the time from `fromMs` to `toMs`, in milliseconds. */
+  longestGapMs(fromMs: number, toMs: number): number {
+    let longest = 0;
+    for (let at = 1; at < this.ackedAtMs.length; at++) {
+      const before = this.ackedAtMs[at - 1] as number;
+      const after = this.ackedAtMs[at] as number;
+      if (after >= fromMs && before <= toMs) longest = Math.max(longest, after - before);
+    }
+    return longest;
+  }
+
+  private publishNext(): void {
+    if (!this.running) return;
+    const number = ++this.sent;
+    this.underWay++;
+    this.client.publish(this.topic, String(number), { qos: this.qos, retain: this.retain }, (error) => {
+      this.underWay--;
+      const { code } = (error ?? {}) as { readonly code?: unknown };
+      if (error && code !== PACKET_IDENTIFIER_NOT_FOUND) {
+        if (error.message !== GIVEN_UP) this.errors.push(`${String(number)}: ${error.message}`);
+      } else {
+        this.acked.add(number);
+        this.ackedAtMs.push(performance.now());
+      }
+      if (this.pauseMs === 0) this.publishNext();
+      else setTimeout(() => this.publishNext(), this.pauseMs);
+    });
+  }
+}
+
+/** What one subscriber got of one topic. */
+interface Book {
+  readonly counts: Map<number, number>;
+  /** Numbers in the order of their first delivery. */
+  readonly firsts: number[];
+}
+
+/** Keeps books about the numbers it receives. */
+export class Subscriber extends Roamer {
+  readonly books = new Map<string, Book>();
+
+  constructor(options: RoamerOptions) {
+    super(options);
+    this.client.on('message', (topic, payload) => {
+      const book = this.bookOf(topic);
+      const number = Number(payload.toString());
+      const count = book.counts.get(number) ?? 0;
+      book.counts.set(number, count + 1);
+      if (count === 0) book.firsts.push(number);
+    });
+  }
+
+  /** Connects and subscribes; resolves at SUBACK. */
+  async subscribe(filter: string, qos: 1 | 2 = 2): Promise<void> {
+    await this.connected();
+    await this.client.subscribeAsync(filter, { qos });
+  }
+
+  bookOf(topic: string): Book {
+    let book = this.books.get(topic);
+    if (book === undefined) {
+      book = { counts: new Map(), firsts: [] };
+      this.books.set(topic, book);
+    }
+    return book;
+  }
+}
+
+/**
+ * Demands that every subscriber has everything the publishers know as acknowledged, QoS 2 messages exactly once, and the
+ * messages of each publisher in the order in which they were sent. Waits for what is still on its way.
+ */
+export async function checkDelivery(
+  publishers: readonly Publisher[],
+  subscribers: readonly Subscriber[],
+  timeoutMs = 15_000,
+): Promise<void> {
+  const lacks = (): string[] => publishers.flatMap((from) => subscribers.flatMap((to) => missing(from, to)));
+  await waitFor(() => lacks().length === 0, { timeoutMs, what: 'acknowledged messages to arrive' }).catch(() => {
+    assert.unreachable(`acknowledged messages are lost: ${lacks().join('; ')}`);
+  });
+  for (const publisher of publishers) {
+    assert.equal(publisher.errors, [], `refused messages of ${publisher.topic}`);
+    for (const subscriber of subscribers) checkBook(publisher, subscriber);
+  }
+}
+
+function missing(publisher: Publisher, subscriber: Subscriber): string[] {
+  const { counts } = subscriber.bookOf(publisher.topic);
+  const lost = [...publisher.acked].filter((number) => !counts.has(number));
+  if (lost.length === 0) return [];
+  const some = lost.slice(0, 10).join(', ');
+  return [`${subscriber.name} lacks ${String(lost.length)} of ${publisher.topic}: ${some}`];
+}
+
+function checkBook(publisher: Publisher, subscriber: Subscriber): void {
+  const { counts, firsts } = subscriber.bookOf(publisher.topic);
+  const where = `${publisher.topic} at ${subscriber.name}`;
+  if (publisher.qos === 2) {
+    const twice = [...counts].filter(([, count]) => count > 1).map(([number, count]) => `${String(number)}: ${String(count)} times`);
+    assert.equal(twice, [], `QoS 2 messages of ${where} delivered more than once`);
+  }
+  const swapped = firsts.filter((number, at) => at > 0 && number < (firsts[at - 1] as number));
+  assert.equal(swapped, [], `messages of ${where} that came after later ones`);
+}

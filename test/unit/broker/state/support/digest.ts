@@ -1,0 +1,144 @@
+import type { Message, Session, State } from '@quorate/broker';
+import type { StateRecord } from '../../../../../packages/broker/src/state/records.ts';
+import {
+  cursorRecord,
+  itemRecord,
+  messageRecord,
+  metaRecord,
+  nodeRecord,
+  RecordKind,
+  retainedRecord,
+  sessionRecord,
+} from '../../../../../packages/broker/src/state/records.ts';
+import { assert } from '../../../../support/suite.ts';
+
+/** Everything that decides what a state does next, as plain values in an order that does not depend on its history. */
+export function digest(state: State): unknown {
+  const { nowMs, appliedIndex, appliedTerm, clusterId, nextEpoch, nextSessionNumber, nextMessageId } = state;
+  return {
+    counters: { nowMs, appliedIndex, appliedTerm, clusterId, nextEpoch, nextSessionNumber, nextMessageId },
+    nodes: [...state.nodes.values()].sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1)).map((node) => ({ ...node })),
+    sessions: [...state.sessionsByNumber.values()].sort((a, b) => a.number - b.number).map(sessionDigest),
+    retained: retainedOf(state).map(messageDigest),
+    retainedBytes: state.retained.sizeBytes,
+    subscriptions: state.subscriptions.size,
+  };
+}
+
+function retainedOf(state: State): Message[] {
+  const found: Message[] = [];
+  state.retained.forEach((message) => found.push(message));
+  return found.sort((a, b) => a.id - b.id);
+}
+
+function messageDigest(message: Message): unknown {
+  const { id, topic, qos, retain, properties, expiresAtMs, payload, references, sizeBytes } = message;
+  const bytes = Buffer.from(payload).toString('hex');
+  const { correlationData, ...others } = properties ?? {};
+  const correlation = correlationData === undefined ? null : Buffer.from(correlationData).toString('hex');
+  return { id, topic, qos, retain, others, correlation, expiresAtMs, bytes, references, sizeBytes };
+}
+
+function sessionDigest(session: Session): unknown {
+  const { number, clientId, epoch, owner, protocolVersion, expiryIntervalSec, receiveMaximum, will } = session;
+  const { expiresAtMs, willAtMs, maybeSentBefore, queue } = session;
+  const willBytes = will === null ? null : Buffer.from(will.payload).toString('hex');
+  const items: unknown[] = [];
+  for (let sequence = queue?.headSequence ?? 0; sequence < (queue?.nextSequence ?? 0); sequence++) {
+    const item = queue?.get(sequence) ?? null;
+    items.push(item === null ? null : { ...item, message: messageDigest(item.message) });
+  }
+  return {
+    ...{ number, clientId, epoch, owner, protocolVersion, expiryIntervalSec, receiveMaximum, expiresAtMs, willAtMs },
+    will: will === null ? null : { ...will, payload: willBytes },
+    maybeSentBefore,
+    incoming: [...session.incoming].sort((a, b) => a - b),
+    // Their order is part of the session's record.
+    subscriptions: [...session.subscriptions.values()].map((subscription) => ({ ...subscription })),
+    queue: queue === null ? null : { ...boundsOf(queue), items },
+  };
+}
+
+function boundsOf(queue: NonNullable<Session['queue']>): unknown {
+  const { headSequence, nextSequence, count, sizeBytes } = queue;
+  return { headSequence, nextSequence, count, sizeBytes };
+}
+
+/** What the parts of a state say about each other has to agree. */
+export function checkConsistency(state: State): void {
+  const references = new Map<Message, number>();
+  const byId = new Map<number, Message>();
+  const see = (message: Message): void => {
+    const other = byId.get(message.id);
+    assert.ok(other === undefined || other === message, `two objects for message ${message.id}`);
+    byId.set(message.id, message);
+  };
+  let subscriptions = 0;
+  for (const session of state.sessions.values()) {
+    assert.is(state.sessionsByNumber.get(session.number), session);
+    assert.is(state.live.get(session.epoch), session.owner === null ? undefined : session);
+    if (session.owner !== null) assert.ok(state.owned.get(session.owner)?.has(session));
+    subscriptions += session.subscriptions.size;
+    if (session.queue === null) assert.is(session.expiryIntervalSec, 0, 'a session that outlives its client has a queue');
+    for (const message of messagesOf(session)) {
+      see(message);
+      references.set(message, (references.get(message) ?? 0) + 1);
+    }
+  }
+  for (const message of retainedOf(state)) {
+    see(message);
+    if (!references.has(message)) references.set(message, 0);
+  }
+  for (const [message, count] of references) assert.is(message.references, count, `references of ${message.id}`);
+  assert.is(state.sessionsByNumber.size, state.sessions.size);
+  assert.is(state.subscriptions.size, subscriptions);
+  const owned = [...state.owned.values()].reduce((sum, sessions) => sum + sessions.size, 0);
+  assert.is(owned, state.live.size);
+  assert.ok(state.timers.size <= 4 * state.sessions.size + 1024 + 2, 'stale timers pile up');
+}
+
+function messagesOf(session: Session): Message[] {
+  const { queue } = session;
+  const found: Message[] = [];
+  let sizeBytes = 0;
+  for (let sequence = queue?.headSequence ?? 0; sequence < (queue?.nextSequence ?? 0); sequence++) {
+    const message = queue?.get(sequence)?.message;
+    if (message === undefined) continue;
+    found.push(message);
+    sizeBytes += message.sizeBytes;
+  }
+  assert.is(queue?.count ?? 0, found.length);
+  assert.is(queue?.sizeBytes ?? 0, sizeBytes);
+  return found;
+}
+
+/** All records of `state`, as if the state store had been empty: what it has to hold after a checkpoint. */
+export function dumpOf(state: State): Map<string, string> {
+  const dump = new Map<string, string>();
+  const put = ([key, value]: StateRecord): void => {
+    dump.set(Buffer.from(key).toString('hex'), Buffer.from(value).toString('hex'));
+  };
+  put(metaRecord(state));
+  for (const node of state.nodes.values()) put(nodeRecord(node));
+  for (const session of state.sessions.values()) {
+    put(sessionRecord(session));
+    put(cursorRecord(session));
+    const { queue } = session;
+    for (let sequence = queue?.headSequence ?? 0; sequence < (queue?.nextSequence ?? 0); sequence++) {
+      const item = queue?.get(sequence);
+      if (item == null) continue;
+      put(itemRecord(session, sequence, item));
+      put(messageRecord(item.message));
+    }
+  }
+  for (const message of retainedOf(state)) put(retainedRecord(message));
+  return dump;
+}
+
+/** A cursor that says nothing is the same as none: sessions without traffic are spared it. */
+export function withoutIdleCursors(records: Iterable<readonly [string, string]>): [string, string][] {
+  const kind = RecordKind.cursor.toString(16).padStart(2, '0');
+  // Format and session number, then head, next and maybeSentBefore as doubles and the number of packet ids: all zero.
+  const idle = /^01.{16}0{56}$/;
+  return [...records].filter(([key, value]) => !key.startsWith(kind) || !idle.test(value)).sort();
+}
