@@ -61,7 +61,8 @@ export class LogBus {
   readonly scheduler: Scheduler;
   readonly nodes: BusNode[];
   readonly entries: AppliedEntry[] = [];
-  readonly options: Required<Omit<LogBusOptions, 'limits' | 'nodeIds' | 'seed'>>;
+  /** May be changed at any time. */
+  readonly options: { -readonly [K in Exclude<keyof LogBusOptions, 'limits' | 'nodeIds' | 'seed'>]-?: number };
   readonly limits: BrokerLimits;
   readonly log = SILENT;
   leader: BusNode | null = null;

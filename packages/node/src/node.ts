@@ -8,7 +8,7 @@ import type { Logger } from './logging/index.ts';
 import { createMetrics, type Metrics } from './metrics/index.ts';
 import { realClock } from './raft/index.ts';
 import { observe } from './runtime/observe.ts';
-import { recover } from './runtime/recovery.ts';
+import { recoverDirectory } from './runtime/doubts.ts';
 import { Replica, type ReplicaObserver } from './runtime/replica.ts';
 import { createView } from './runtime/view.ts';
 import { newPeerCounters, type PeerCounters, type PeerHandlers, PeerTransport } from './transport/index.ts';
@@ -28,26 +28,46 @@ export interface RunningNode {
 /** Bounds on the steps of a stop: with no majority in reach they can not be completed. */
 const TRANSFER_MS = 2_000;
 const DRAIN_MS = 3_000;
+/** For clients to close their side after goodbye, and for HTTP requests under way. */
+const CLOSE_MS = 500;
 const POLL_MS = 10;
+
+/** What is open, to be closed in reverse order. */
+type Closers = (() => Promise<void> | void)[];
 
 /**
  * Opens the data directory, joins the cluster and listens. Resolves when the listeners are open; a leader is not needed.
+ * A start that fails leaves nothing open.
  * @throws StorageError, or the system's error for an address that can not be listened on
  */
 export async function startNode(config: NodeConfig, logger: Logger): Promise<RunningNode> {
+  const closers: Closers = [];
+  try {
+    return await open(config, logger, closers);
+  } catch (error) {
+    await closeAll(closers).catch(() => {});
+    throw error;
+  }
+}
+
+async function open(config: NodeConfig, logger: Logger, closers: Closers): Promise<RunningNode> {
   const voters = [...config.cluster.keys()].sort();
   const clusterMembers = voters.join(',');
   const directory = await openDataDirectory({ path: config.dataDir, nodeId: config.nodeId, clusterMembers });
+  closers.push(() => directory.close());
+  const recovered = await recoverDirectory(directory, { voters, learners: [], outgoing: [] });
   let fail: (error: Error) => void = () => {};
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
   });
+  let listener: MqttListener | null = null;
   const onFatal = (error: unknown): void => {
+    // At once and before anybody looks at it: what waits in memory for clients must not reach them any more.
+    listener?.destroy();
     fail(error instanceof Error ? error : new Error(String(error)));
   };
   const metrics = createMetrics();
   const peerCounters = newPeerCounters();
-  const recovered = await recover(directory, { voters, learners: [], outgoing: [] });
   const replica = new Replica({
     config,
     version: VERSION,
@@ -61,12 +81,14 @@ export async function startNode(config: NodeConfig, logger: Logger): Promise<Run
     createTransport: (handlers) => createTransport(config, directory, logger, handlers, peerCounters),
     onFatal,
   });
+  closers.push(() => replica.stop());
   const { broker, transport } = replica;
-  const listener = new MqttListener(broker, logger);
+  const clients = new MqttListener({ broker, logger, onFatal: replica.fail });
+  listener = clients;
   let draining = false;
   const connectedPeers = (): string[] => transport.connectedPeers();
   const status = () => replica.driver.status();
-  const peerIds = [...config.cluster.keys()].filter((id) => id !== config.nodeId);
+  const peerIds = voters.filter((id) => id !== config.nodeId);
   observe(metrics, { broker, status, peers: peerCounters, peerIds, connectedPeers });
   const view = createView({
     config,
@@ -74,42 +96,77 @@ export async function startNode(config: NodeConfig, logger: Logger): Promise<Run
     status,
     connectedPeers,
     draining: () => draining,
-    listening: () => listener.listening,
+    listening: () => clients.listening,
     exposeMetrics: () => metrics.expose(),
   });
   const http = createHttpServer({ view, logger, version: VERSION });
-  const stopAll = async (): Promise<void> => {
-    listener.close();
-    await replica.stop();
-    await http.close();
-    await directory.close();
-  };
-  try {
-    await listen(config, listener, http);
-    await replica.start();
-  } catch (error) {
-    await stopAll();
-    throw error;
-  }
+  closers.push(() => closeHttp(http));
+  closers.push(() => {
+    clients.destroy();
+  });
+  await clients.listen(config.mqtt);
+  await http.listen({ host: config.http.host, port: config.http.port });
+  await replica.start();
   logger.info(
     { mqtt: config.mqtt, http: config.http, peer: config.peer, version: VERSION, incarnation: directory.incarnation },
     `quorate ${VERSION} is listening for MQTT on ${config.mqtt.host}:${String(config.mqtt.port)}`,
   );
+  const stop = async (): Promise<void> => {
+    draining = true;
+    logger.info('stopping: clients are told to go to another node');
+    await drain(replica, clients);
+    await closeAll(closers);
+    logger.info('stopped');
+  };
+  let stopping: Promise<void> | null = null;
   return {
     view,
     failed,
-    stop: async () => {
-      draining = true;
-      logger.info('stopping: clients are told to go to another node');
-      listener.close();
-      replica.driver.transferLeadership(null);
-      await until(() => replica.status.role !== 'leader', TRANSFER_MS);
-      broker.drain();
-      await until(() => broker.settled, DRAIN_MS);
-      await stopAll();
-      logger.info('stopped');
+    stop: () => {
+      stopping ??= stop();
+      return stopping;
     },
   };
+}
+
+/** Gives leadership and sessions away, as far as that is possible in the time there is for it. */
+async function drain(replica: Replica, clients: MqttListener): Promise<void> {
+  const { broker, driver, transport } = replica;
+  clients.close();
+  if (replica.failed) return;
+  /** Alone, a node can neither hand leadership over nor give sessions back. */
+  const hasMajority = (): boolean => {
+    const { voters } = driver.status().configuration;
+    return (transport.connectedPeers().filter((id) => voters.includes(id)).length + 1) * 2 > voters.length;
+  };
+  if (driver.status().configuration.voters.length > 1) {
+    driver.transferLeadership(null);
+    await until(() => replica.status.role !== 'leader' || !hasMajority(), TRANSFER_MS);
+  }
+  broker.drain();
+  await until(() => broker.settled || replica.failed || !hasMajority(), DRAIN_MS);
+  await until(() => clients.socketCount === 0, CLOSE_MS);
+}
+
+/** Closes everything, last opened first, also when one of them can not be closed; throws the first error. */
+async function closeAll(closers: Closers): Promise<void> {
+  const errors: unknown[] = [];
+  for (const close of closers.splice(0).reverse()) {
+    try {
+      await close();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
+}
+
+async function closeHttp(http: FastifyInstance): Promise<void> {
+  const force = setTimeout(() => {
+    http.server.closeAllConnections();
+  }, CLOSE_MS);
+  await http.close();
+  clearTimeout(force);
 }
 
 function createTransport(
@@ -153,11 +210,6 @@ function observerOf(metrics: Metrics): ReplicaObserver {
       metrics.raftLeaderChanges.value++;
     },
   };
-}
-
-async function listen(config: NodeConfig, listener: MqttListener, http: FastifyInstance): Promise<void> {
-  await listener.listen(config.mqtt);
-  await http.listen({ host: config.http.host, port: config.http.port });
 }
 
 async function until(condition: () => boolean, timeoutMs: number): Promise<void> {

@@ -159,7 +159,9 @@ class Simulation {
             this.#log.stepped(node, replica);
           });
         },
-        ended: () => {},
+        ended: (node) => {
+          this.#log.ended(node);
+        },
         wrote: (node, wire, bytes) => {
           this.#guard(() => {
             this.#serving.wrote(node, wire, bytes);
@@ -210,9 +212,7 @@ class Simulation {
       unsubscribing: () => {},
       delivered: (client, message) => {
         if (client.plan.clientId === 'watcher') this.#sessions.will(message.payload);
-        else if (!message.topic.startsWith('will/') && !message.topic.startsWith('reg/')) {
-          this.#deliveries.delivery(client, message);
-        }
+        else if (!message.topic.startsWith('will/') && message.payload !== '') this.#deliveries.delivery(client, message);
       },
       read: (client, topic, value, askedMs) => {
         this.#registers.read(client.name, topic, value, askedMs);

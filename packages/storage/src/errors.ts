@@ -45,6 +45,20 @@ const MESSAGES = {
   STORAGE_FAILED:
     'Storage failed while it tried to {action} in {path} ({reason}). Nothing more is acknowledged: check free space ' +
     'and the disk, then start the node again.',
+  DIRECTORY_CORRUPTED:
+    'The file {path} is damaged ({reason}), so which data of this directory counts cannot be told. Move the data ' +
+    'directory away, keep it until the cluster is healthy, and start with an empty one: the node then copies the ' +
+    'state from its peers.',
+  SNAPSHOT_CORRUPTED:
+    'The snapshot {path} is damaged ({reason}). Nothing was changed by it: take or receive another one.',
+  SNAPSHOT_TOO_NEW:
+    'The snapshot {path} has format {found}, written by a newer release; this one reads format {supported}. Upgrade ' +
+    'this node.',
+  SNAPSHOT_NOT_FOUND: 'There is no snapshot {id} in {path}: a newer one has replaced it. Take the newest.',
+  SNAPSHOT_DISTURBED:
+    'The state moved while it was dumped to a snapshot at entry {index} (it stands at {found}). Hold back checkpoint ' +
+    'writes until the snapshot is made, and try again.',
+  SNAPSHOT_REFUSED: 'The snapshot {id} was not taken: {reason}.',
   STORE_NOT_OPEN: 'The {store} is {status}, so it cannot {action}. Open it first, once, and do not use it after close.',
   WRITE_IN_FLIGHT: 'The {store} was asked to {action} while another write was in flight. Await the first one.',
   INVARIANT_BROKEN: 'A rule of the {store} was broken: {rule}. This is a fault in the program: please report it.',

@@ -62,6 +62,7 @@ class Scenario {
     this.#faultOn();
     bus.run(CHAOS_MS);
     this.#isChaotic = false;
+    bus.options.lossRate = 0;
     bus.heal();
     bus.run(QUIET_MS);
     this.#check();

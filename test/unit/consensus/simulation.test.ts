@@ -24,7 +24,38 @@ function worldOf(seed: number): World {
     maxDelayMs: 1 + random.below(15),
     maxWriteMs: 1 + random.below(20),
     holdWrite: random.below(2) === 0,
+    compactPerMille: random.below(3) * 100,
   };
+}
+
+/** Six nodes, three of which begin. */
+function changingWorldOf(seed: number): World {
+  const configuration = { voters: ['n1', 'n2', 'n3'], learners: [], outgoing: [] };
+  return { ...worldOf(seed), configuration, spares: ['n4', 'n5', 'n6'] };
+}
+
+/** Asks the leader for a random next membership: between one and five voters, whoever leads not spared. */
+function changeMembership(sim: Simulation): void {
+  const leader = sim.leader();
+  if (leader === undefined) return;
+  const { configuration, followers } = leader.core.status();
+  const voters = [...configuration.voters];
+  const learners = [...configuration.learners];
+  for (let count = 1 + sim.random.below(2); count > 0; count--) {
+    const { id } = sim.pick();
+    if (voters.includes(id)) {
+      if (voters.length === 1 || sim.chance(voters.length < 4 ? 600 : 0)) continue;
+      voters.splice(voters.indexOf(id), 1);
+      if (sim.chance(400)) learners.push(id);
+    } else if (learners.includes(id)) {
+      learners.splice(learners.indexOf(id), 1);
+      const ready = followers.find((each) => each.id === id)?.caughtUp === true;
+      if (voters.length < 5 && (ready || sim.chance(100))) voters.push(id);
+    } else {
+      (sim.chance(950) ? learners : voters).push(id);
+    }
+  }
+  sim.input(leader, { kind: 'changeMembership', id: sim.nowMs, voters, learners });
 }
 
 /** One random misfortune, or its end. */
@@ -64,13 +95,14 @@ function isolate(sim: Simulation): void {
   }
 }
 
-function runSeed(seed: number, world: World): Simulation {
+function runSeed(seed: number, world: World, changePerMille = 0): Simulation {
   const sim = new Simulation(seed, world);
   try {
     sim.run(2000, () => {
       if (sim.chance(25)) misfortune(sim);
       if (sim.chance(100)) sim.propose(sim.leader() ?? sim.pick());
       if (sim.chance(60)) sim.read(sim.pick());
+      if (sim.chance(changePerMille)) changeMembership(sim);
     });
     sim.heal();
     sim.demandLiveness(1500);
@@ -80,7 +112,7 @@ function runSeed(seed: number, world: World): Simulation {
   return sim;
 }
 
-const SEEDS = 200;
+const SEEDS = Number(process.env['QUORATE_SIMULATION_SEEDS'] ?? 150);
 
 test('keeps every safety property, and lives again when healed', () => {
   const base = seedFor('consensus simulation');
@@ -98,6 +130,23 @@ test('keeps every safety property, and lives again when healed', () => {
   assert.ok(committed > SEEDS * 50, `committed ${committed}`);
   assert.ok(reads > SEEDS * 20, `reads ${reads}`);
   assert.ok(logReads > SEEDS, `log reads ${logReads}`);
+});
+
+test('keeps every safety property while members come and go', () => {
+  const base = seedFor('consensus membership simulation');
+  const changes = new Map<string, number>();
+  let installed = 0;
+  for (let offset = 0; offset < SEEDS; offset++) {
+    const seed = (base + offset) >>> 0;
+    const sim = runSeed(seed, changingWorldOf(seed), 20);
+    for (const [code, count] of sim.changes) changes.set(code, (changes.get(code) ?? 0) + count);
+    installed += sim.installed;
+  }
+  if (process.env['QUORATE_SIMULATION_SEEDS'] !== undefined)
+    process.stdout.write(`${installed} ${JSON.stringify([...changes])}\n`);
+  assert.ok((changes.get('COMMITTED') ?? 0) > SEEDS * 3, `changes ${JSON.stringify([...changes])}`);
+  assert.ok((changes.get('LEADERSHIP_LOST') ?? 0) > SEEDS / 4, `changes ${JSON.stringify([...changes])}`);
+  assert.ok(installed > SEEDS / 4, `snapshots ${installed}`);
 });
 
 test('keeps votes through crashes in the middle of elections', () => {

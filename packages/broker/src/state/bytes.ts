@@ -43,7 +43,9 @@ export class ByteWriter {
   }
 
   u8(value: number): void {
-    this.#buffer[this.#reserve(1)] = value;
+    // Not in one expression: the target would be read before `#reserve` has put a larger buffer in its place.
+    const at = this.#reserve(1);
+    this.#buffer[at] = value;
   }
 
   u16(value: number): void {

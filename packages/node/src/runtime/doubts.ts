@@ -1,9 +1,32 @@
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { StorageError } from '@quorate/storage';
+import type { Configuration } from '@quorate/consensus';
+import { type DataDirectory, StorageError } from '@quorate/storage';
+import { type Recovered, recover } from './recovery.ts';
 
 /** In a data directory: why no node may start with it any more. */
 const FILE = 'doubts.txt';
+
+/**
+ * Recovers from a data directory, which must be a node's whole memory: in doubt it is refused, now and for good.
+ *
+ * @throws StorageError DATA_DOUBTFUL, or what the stores throw
+ */
+export async function recoverDirectory(directory: DataDirectory, bootstrap: Configuration): Promise<Recovered> {
+  const { path } = directory;
+  await refuseEarlierDoubts(path);
+  const recovered = await recover(directory, bootstrap, (reason) => rememberDoubts(path, reason));
+  // Normally done when the entry that names the cluster is applied; a crash may have come in between.
+  const { clusterId } = recovered.state;
+  try {
+    if (clusterId !== null) await directory.setClusterId(clusterId);
+    return recovered;
+  } catch (error) {
+    await recovered.log.close();
+    await recovered.stateStore.close();
+    throw error;
+  }
+}
 
 /**
  * Refuses a data directory that was found doubtful at an earlier start. LevelDB drops damaged records when it opens, so
@@ -11,7 +34,7 @@ const FILE = 'doubts.txt';
  *
  * @throws StorageError DATA_DOUBTFUL
  */
-export async function refuseEarlierDoubts(path: string): Promise<void> {
+async function refuseEarlierDoubts(path: string): Promise<void> {
   const reason = await readFile(join(path, FILE), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
     throw error;
@@ -20,7 +43,7 @@ export async function refuseEarlierDoubts(path: string): Promise<void> {
 }
 
 /** Marks a data directory as doubtful. Resolves when the mark is durable. */
-export async function rememberDoubts(path: string, reason: string): Promise<void> {
+async function rememberDoubts(path: string, reason: string): Promise<void> {
   const file = await open(join(path, FILE), 'w', 0o600);
   try {
     await file.writeFile(`${reason}\n`, 'utf8');

@@ -87,6 +87,7 @@ export class Replica {
   #flushDue = false;
   #flushSoonDue = false;
   #stopped = false;
+  #failed = false;
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
@@ -131,7 +132,7 @@ export class Replica {
         onWritten: (durationMs) => {
           observer.checkpointWritten(durationMs);
         },
-        onFatal: this.#fail,
+        onFatal: this.fail,
       },
       recovered.initial.snapshotIndex,
     );
@@ -142,6 +143,11 @@ export class Replica {
 
   get status(): Status {
     return this.#status;
+  }
+
+  /** `onFatal` was called. */
+  get failed(): boolean {
+    return this.#failed;
   }
 
   /** Rejects when the peers' address can not be listened on; then, too, `stop` is to be called. */
@@ -182,8 +188,10 @@ export class Replica {
     for (const cancel of this.#timers.splice(0)) cancel();
   }
 
-  readonly #fail = (error: unknown): void => {
+  /** This node can not go on: the first call makes it stand still and tells `onFatal`. */
+  readonly fail = (error: unknown): void => {
     if (this.#stopped) return;
+    this.#failed = true;
     this.#halt();
     void this.driver.stop();
     this.#options.onFatal(error);
@@ -208,13 +216,13 @@ export class Replica {
         },
         onClusterNamed: (clusterId) => {
           logger.info({ clusterId }, `this is cluster ${clusterId}`);
-          identity.setClusterId(clusterId).catch(this.#fail);
+          identity.setClusterId(clusterId).catch(this.fail);
         },
         onGivenUp: () => {
           logger.warn({}, 'the cluster gave this node up while it was out of contact: it registers anew');
           identity.nextIncarnation().then((incarnation) => {
             if (!this.#stopped) this.#register(incarnation);
-          }, this.#fail);
+          }, this.fail);
         },
         onNodeChanged: (nodeId, incarnation, up) => {
           this.#duties.nodeChanged(nodeId, up, clock.nowMs());
@@ -283,7 +291,7 @@ export class Replica {
         onReadFailed: (id) => {
           this.#lease.onReadFailed(id);
         },
-        onFatal: this.#fail,
+        onFatal: this.fail,
         onSlowWrite: (durationMs, sizeBytes) => {
           const ms = Math.round(durationMs);
           logger.warn({ durationMs: ms, sizeBytes }, `slow disk: a log write of ${String(sizeBytes)} bytes takes ${String(ms)} ms`);
@@ -333,7 +341,7 @@ export class Replica {
         if (this.#status.role === 'leader') this.#gate.add(from, payload);
         return;
       case Channel.qos0:
-        this.broker.receiveQoS0(payload);
+        this.#receiveQoS0(from, payload);
         return;
       case Channel.released: {
         const epoch = decodeEpoch(payload);
@@ -345,13 +353,23 @@ export class Replica {
     }
   }
 
+  #receiveQoS0(from: string, messages: Uint8Array): void {
+    try {
+      this.broker.receiveQoS0(messages);
+    } catch (error) {
+      // QoS 0 may be lost; it must not stop a node.
+      const fields = { peer: from, err: error };
+      this.#options.logger.error(fields, `messages from ${from} can not be read: do all nodes run the same release?`);
+    }
+  }
+
   /** Majority of the peers says that this node is of another cluster: its data directory or its configuration is wrong. */
   #onRejected(peer: string, code: string, reason: string): void {
     if (code !== 'WRONG_CLUSTER' || this.#status.leader !== null) return;
     this.#refusedBy.add(peer);
     const { cluster } = this.#options.config;
     if (this.#refusedBy.size * 2 < cluster.size) return;
-    this.#fail(
+    this.fail(
       new Error(
         `this node and ${[...this.#refusedBy].join(', ')} belong to different clusters (${reason}): ` +
           'check cluster in the configuration, and that dataDir is the one of this cluster',
@@ -386,7 +404,7 @@ export class Replica {
       if (this.driver.backlogBytes === 0) this.driver.pump();
       this.transport.flush();
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
   };
 
@@ -441,7 +459,7 @@ export class Replica {
       this.#gate.retry();
       this.broker.tick(nowMs);
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
   }
 }

@@ -57,6 +57,11 @@ export class LogChecker {
     } else demand(known === node.id, 'one-leader-per-term', () => `${known} and ${node.id} both lead term ${term}`);
   }
 
+  /** A term that was not on disk may be forgotten in a crash: nothing was promised in it. */
+  ended(node: SimulatedNode): void {
+    this.#terms.delete(node.id);
+  }
+
   /** Leader completeness: a leader holds everything that was committed in earlier terms. */
   #checkCompleteness(node: SimulatedNode, replica: Replica, term: number): void {
     const { lastIndex } = replica.driver.status();

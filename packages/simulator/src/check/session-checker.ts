@@ -43,10 +43,10 @@ export class SessionChecker {
 
   disconnected(client: Client, graceful: boolean): void {
     const { clientId, will } = client.plan;
-    if (this.#leftMs.has(clientId)) this.#leftMs.set(clientId, this.#nowMs());
     const acceptedMs = this.#acceptedMs.get(client.name);
     if (acceptedMs === undefined) return;
     this.#acceptedMs.delete(client.name);
+    this.#leftMs.set(clientId, this.#nowMs());
     if (will === null) return;
     const due = !graceful && will.delaySec === 0 && acceptedMs > this.#watchedSinceMs;
     const payload = `will/${client.name}/${client.connections}`;

@@ -354,14 +354,14 @@ export class Client implements ClientEnd {
   }
 
   #churn(): void {
-    if (!this.live || this.#control !== null) return;
+    if (!this.live || this.#control !== null || !this.options.busy()) return;
     const { filter, qos } = this.#rng.pick(this.plan.subscriptions);
     if (!this.session.subscribedMs.delete(filter)) this.#subscribe(filter, qos);
     else this.#unsubscribe(filter);
   }
 
   #startRead(): void {
-    if (!this.live || this.#control !== null || this.#reading !== null) return;
+    if (!this.live || this.#control !== null || this.#reading !== null || !this.options.busy()) return;
     const topic = this.#rng.pick(this.plan.reads);
     this.#reading = { topic, askedMs: this.#world.nowMs, subscribed: false, value: null };
     this.#subscribe(topic, this.#rng.chance(0.5) ? 1 : 0);

@@ -100,15 +100,16 @@ export class Cluster {
     this.unblockAll();
   }
 
-  /** Both directions are needed, and a process at the other end. */
+  /** A node can serve when it reaches, in both directions, one that reaches a majority: that one may lead. */
   #reach(): void {
-    for (const node of this.nodes) {
-      const reached = this.nodes.filter(
-        (other) =>
-          other === node ||
-          (other.running && !this.network.isBlocked(node.id, other.id) && !this.network.isBlocked(other.id, node.id)),
-      );
-      this.#options.onReach(node.id, reached.length * 2 > this.nodes.length);
+    const { nodes, network } = this;
+    const reaches = (a: SimulatedNode, b: SimulatedNode): boolean =>
+      a === b || (b.running && !network.isBlocked(a.id, b.id) && !network.isBlocked(b.id, a.id));
+    const mayLead = (node: SimulatedNode): boolean =>
+      node.running && nodes.filter((other) => reaches(node, other)).length * 2 > nodes.length;
+    for (const node of nodes) {
+      const majority = nodes.some((other) => reaches(node, other) && mayLead(other));
+      this.#options.onReach(node.id, majority);
     }
   }
 }

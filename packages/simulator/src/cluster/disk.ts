@@ -56,11 +56,15 @@ export class SimulatedDisk extends MemoryDisk {
     this.#rng = rng;
     this.#profile = profile;
     this.#mutation = mutation;
+    // A store makes its region of the disk: it must be there before anybody looks into it.
+    new MemoryLogStore(this);
   }
 
   /** Entries of the log that are on the disk at this moment. */
   get durableLog(): LogRegion {
-    return this.region<LogRegion>('log-0', () => ({ compactedIndex: 0, entries: new Map() }));
+    return this.region<LogRegion>('log-0', () => {
+      throw new Error('no log store was made on this disk');
+    });
   }
 
   setProfile(profile: DiskProfile): void {

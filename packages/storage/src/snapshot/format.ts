@@ -82,7 +82,7 @@ export function decodeHeader(preamble: Buffer, header: Buffer): DecodedHeader | 
       stampMs: header.readDoubleBE(22),
       id: header.toString('hex', 30, 46),
       clusterId: header.toString('utf8', 48, clusterIdEnd),
-      configuration: Uint8Array.prototype.slice.call(header, clusterIdEnd + 4, configurationEnd),
+      configuration: Uint8Array.from(header.subarray(clusterIdEnd + 4, configurationEnd)),
     },
   };
 }

@@ -1,4 +1,4 @@
-import { ItemState, MessageQueue, Message, PACKET_ID_SPAN, packetIdOf, sequenceOf, writeSettle } from '@quorate/broker';
+import { ItemState, Message, MessageQueue, PACKET_ID_SPAN, packetIdOf, sequenceOf, writeSettle } from '@quorate/broker';
 import fc from 'fast-check';
 import { seedFor } from '../../../support/seed.ts';
 import { assert, suite } from '../../../support/suite.ts';
@@ -56,7 +56,15 @@ test('a PUBREC marks a QoS 2 message, and nothing else', () => {
 test('ranges from nowhere to nowhere cost no more than the queue is long', () => {
   const bench = filled();
   const far = Number.MAX_SAFE_INTEGER;
-  for (const ranges of [[-far, 1], [far, far], [5, far], [-far, far], [-1, 1], [2, -2], [0, 0]]) {
+  for (const ranges of [
+    [-far, 1],
+    [far, far],
+    [5, far],
+    [-far, far],
+    [-1, 1],
+    [2, -2],
+    [0, 0],
+  ]) {
     assert.is(bench.settle('c', ranges).kind, 'ok');
     bench.settle('c', ranges, true);
   }
@@ -117,7 +125,13 @@ test('the queue behaves as an array with holes', () => {
       if ('push' in step) {
         for (let left = step.push; left > 0; left--) {
           const message = new Message(1, 't', 1, false, null, Number.POSITIVE_INFINITY, Buffer.from('xy'));
-          const item = { message, qos: 1 as const, retain: false, subscriptionIdentifiers: null, state: ItemState.queued };
+          const item = {
+            message,
+            qos: 1 as const,
+            retain: false,
+            subscriptionIdentifiers: null,
+            state: ItemState.queued,
+          };
           assert.is(queue.push(item), first + model.length);
           model.push(true);
         }

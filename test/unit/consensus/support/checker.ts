@@ -67,12 +67,12 @@ export class Checker {
       const earlier = this.#entries.get(key);
       if (earlier === undefined) {
         this.#entries.set(key, record);
-        if (entry.type === EntryType.config) onConfiguration(disk.configurationBefore(index), entry);
       } else if (earlier.content !== record.content || earlier.prevTerm !== record.prevTerm) {
         throw new Violation(
           `entry ${key}: ${earlier.content} after ${earlier.prevTerm}, or ${record.content} after ${record.prevTerm}`,
         );
       }
+      if (entry.type === EntryType.config) onConfiguration(disk.configurationBefore(index), entry);
     }
   }
 
@@ -101,6 +101,17 @@ export class Checker {
     }
   }
 
+  /** A leader changes the configuration only when the one before is committed. */
+  onLeaderConfiguration(before: Status, after: Status): void {
+    if (before.role !== 'leader' || before.term !== after.term) return;
+    if (before.configurationIndex === after.configurationIndex) return;
+    if ((before.configurationIndex as number) > after.commitIndex) {
+      throw new Violation(
+        `${after.id} changes the configuration at ${after.configurationIndex} before it is committed`,
+      );
+    }
+  }
+
   onCommitIndex(index: number): void {
     if (index > this.maxCommitIndex) this.maxCommitIndex = index;
   }
@@ -122,7 +133,9 @@ function onConfiguration(before: Configuration, entry: Entry): void {
   const after = decodeConfiguration(entry.data);
   // A node that joins starts without a configuration.
   if (before.voters.length > 0 && !quorumsMeet(before, after)) {
-    throw new Violation(`at ${entry.index}: ${JSON.stringify(before)} and ${JSON.stringify(after)} have disjoint quorums`);
+    throw new Violation(
+      `at ${entry.index}: ${JSON.stringify(before)} and ${JSON.stringify(after)} have disjoint quorums`,
+    );
   }
 }
 

@@ -1,4 +1,11 @@
-import { type Configuration, decodeConfiguration, type Entry, EntryType, type HardState, type Write } from '@quorate/consensus';
+import {
+  type Configuration,
+  decodeConfiguration,
+  type Entry,
+  EntryType,
+  type HardState,
+  type Write,
+} from '@quorate/consensus';
 import { Violation } from './checker.ts';
 
 export interface Snapshot {
@@ -64,7 +71,8 @@ export class Disk {
 
   /** Replaces the state by a snapshot, and the log too unless it goes on from there. */
   install({ index, term, stampMs, configuration }: Snapshot): void {
-    if (index <= this.checkpoint.index) throw new Violation(`snapshot ${index} replaces state ${this.checkpoint.index}`);
+    if (index <= this.checkpoint.index)
+      throw new Violation(`snapshot ${index} replaces state ${this.checkpoint.index}`);
     this.entries = this.termAt(index) === term ? this.entries.slice(index - this.base.index) : [];
     this.base = { index, term, stampMs };
     this.checkpoint = { index, configuration };

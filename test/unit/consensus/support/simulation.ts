@@ -1,17 +1,19 @@
 import {
   type Configuration,
   type CoreOptions,
-  type Entry,
-  type HardState,
   type Input,
+  isMember,
   type Message,
+  members,
   type NodeId,
   RaftCore,
   Random,
   type Send,
+  type Status,
   type Write,
 } from '@quorate/consensus';
 import { Checker, Violation } from './checker.ts';
+import { Disk, type Snapshot } from './disk.ts';
 
 /** How bad the world is. Probabilities per thousand messages; times in virtual milliseconds. */
 export interface World {
@@ -23,23 +25,28 @@ export interface World {
   readonly holdWrite: boolean;
   /** A disk that reports writes done before they are: Raft can not survive it, and the checker must notice. */
   readonly lyingDisks?: boolean;
+  /** Nodes that run but belong to nothing yet. */
+  readonly spares?: readonly NodeId[];
+  /** How often a node with applied entries drops the log behind them, per thousand. */
+  readonly compactPerMille?: number;
   readonly options?: Partial<CoreOptions>;
 }
 
-interface SimNode {
+export interface SimNode {
   readonly id: NodeId;
   core: RaftCore;
   up: boolean;
   incarnation: number;
-  hardState: HardState;
-  log: Entry[];
+  readonly disk: Disk;
   readonly writes: { readonly write: Write; readonly doneMs: number; reported: boolean }[];
   readonly waiting: { readonly seq: number; readonly send: Send }[];
   doneSeq: number;
   handedIndex: number;
-  /** What the state machine would find on disk after a crash. */
-  checkpointIndex: number;
   commitIndex: number;
+  /** A snapshot that has been received and waits for the write in flight. */
+  arrived: { readonly snapshot: Snapshot; readonly from: SimNode } | null;
+  /** Peers to which a snapshot is on its way. */
+  readonly streams: Set<NodeId>;
   readonly inbox: Input[];
   stalledUntilMs: number;
   /** Outstanding reads: id to the commit index known anywhere when the read was asked for. */
@@ -47,6 +54,7 @@ interface SimNode {
 }
 
 const TICK_MS = 5;
+const NOBODY: Configuration = { voters: [], learners: [], outgoing: [] };
 
 /** A cluster on virtual time, network and disks. Everything follows from the seed. */
 export class Simulation {
@@ -58,6 +66,9 @@ export class Simulation {
   readsServed = 0;
   proposals = 0;
   logReads = 0;
+  installed = 0;
+  /** Codes of membership results, counted. */
+  readonly changes = new Map<string, number>();
   /** False while the world is healed: nothing is lost then. */
   faulty = true;
   /** `from>to` of links that are cut. */
@@ -70,10 +81,9 @@ export class Simulation {
     this.#seed = seed;
     this.random = new Random(seed);
     this.world = world;
-    this.checker = new Checker(world.configuration);
-    const { voters, outgoing, learners } = world.configuration;
-    for (const id of new Set([...voters, ...outgoing, ...learners])) {
-      const node = newNode(id);
+    this.checker = new Checker();
+    for (const id of [...members(world.configuration), ...(world.spares ?? [])]) {
+      const node = newNode(id, isMember(world.configuration, id) ? world.configuration : NOBODY);
       node.core = this.#boot(node);
       this.nodes.push(node);
     }
@@ -115,6 +125,8 @@ export class Simulation {
     node.up = false;
     const reached = this.world.lyingDisks === true ? 0 : this.random.below(node.writes.length + 1);
     for (const { write } of node.writes.slice(0, reached)) this.#store(node, write);
+    node.arrived = null;
+    node.streams.clear();
     node.writes.length = 0;
     node.waiting.length = 0;
     node.inbox.length = 0;
@@ -163,11 +175,12 @@ export class Simulation {
       for (const node of this.nodes) if (node.reads.size === 0) this.read(node);
     });
     this.run(500);
-    const state = this.nodes.map((node) =>
-      JSON.stringify({ ...node.core.status(), handed: node.handedIndex, configuration: undefined }),
-    );
-    const indexes = new Set(this.nodes.map((node) => node.handedIndex));
-    if (indexes.size !== 1 || this.checker.maxCommitIndex <= before || this.readsServed < served + this.nodes.length) {
+    const state = this.nodes.map((node) => JSON.stringify({ ...node.core.status(), handed: node.handedIndex }));
+    const status = this.leader()?.core.status();
+    const current = this.nodes.filter(({ id }) => status !== undefined && isMember(status.configuration, id));
+    const indexes = new Set(current.map((node) => node.handedIndex));
+    const final = status?.configurationCommitted === true && status.joint === false;
+    if (!final || indexes.size !== 1 || this.checker.maxCommitIndex <= before || this.readsServed <= served) {
       throw new Violation(
         `no progress after healing at ${this.nowMs} ms, ${before} entries and ${served} reads before, ${this.readsServed} after:\n${state.join('\n')}`,
       );
@@ -176,8 +189,9 @@ export class Simulation {
 
   #boot(node: SimNode): RaftCore {
     node.doneSeq = 0;
-    node.handedIndex = node.checkpointIndex;
-    node.commitIndex = node.checkpointIndex;
+    const { disk } = node;
+    node.handedIndex = disk.checkpoint.index;
+    node.commitIndex = disk.checkpoint.index;
     const options: CoreOptions = {
       id: node.id,
       group: 1,
@@ -189,15 +203,18 @@ export class Simulation {
       maxInflightBytes: 600,
       recentLogBytes: 300,
       maxUncommittedBytes: 5000,
+      maxCommittedBytesPerTake: 300,
+      snapshotTimeoutMs: 400,
       ...this.world.options,
     };
     return new RaftCore(options, {
-      hardState: node.hardState,
-      configuration: this.world.configuration,
-      snapshotIndex: 0,
-      snapshotTerm: 0,
-      entries: [...node.log],
-      appliedIndex: node.checkpointIndex,
+      hardState: disk.hardState,
+      configuration: disk.checkpoint.configuration,
+      snapshotIndex: disk.base.index,
+      snapshotTerm: disk.base.term,
+      snapshotStampMs: disk.base.stampMs,
+      entries: [...disk.entries],
+      appliedIndex: disk.checkpoint.index,
     });
   }
 
@@ -210,14 +227,14 @@ export class Simulation {
       if (!done.reported) this.#report(node, done.write, inputs);
       this.#store(node, done.write);
     }
-    if (inputs.length === 0 && !node.core.hasOutputs()) return;
-    for (const input of inputs) {
-      node.core.step(input);
-      this.#check(node);
-    }
+    if (inputs.length === 0 && node.arrived === null && !node.core.hasOutputs()) return;
+    for (const input of inputs) this.#step(node, input);
+    if (node.arrived !== null && node.writes.length === 0) this.#install(node, node.arrived);
+    if (!node.up) return;
     this.#release(node);
+    const before = node.core.status();
     this.#take(node);
-    this.#check(node);
+    this.#check(node, before);
   }
 
   #report(node: SimNode, write: Write, inputs: Input[]): void {
@@ -226,28 +243,24 @@ export class Simulation {
   }
 
   #store(node: SimNode, write: Write): void {
-    if (write.hardState !== null) {
-      if (write.hardState.term < node.hardState.term) throw new Violation(`${node.id}: term goes backwards on disk`);
-      node.hardState = write.hardState;
-    }
+    node.disk.store(write);
     const first = write.entries[0]?.index;
-    if (first === undefined) return;
-    if (first > node.log.length + 1) throw new Violation(`${node.id}: a hole before ${first}`);
-    node.log.length = first - 1;
-    node.log.push(...write.entries);
-    this.checker.onStored(node.log, first);
+    if (first !== undefined) this.checker.onStored(node.disk, first);
   }
 
-  #check(node: SimNode): void {
+  #step(node: SimNode, input: Input): void {
+    const before = node.core.status();
+    node.core.step(input);
+    this.#check(node, before);
+  }
+
+  #check(node: SimNode, before: Status): void {
     const status = node.core.status();
     if (status.role === 'leader') {
       this.checker.onVote(node.id, status.term, node.id);
-      this.checker.onStatus(status, node.log);
-      this.checker.onLeaderCommit(
-        status,
-        (id) => this.nodes.find((each) => each.id === id)?.log ?? [],
-        node.commitIndex,
-      );
+      this.checker.onStatus(status, node.disk);
+      this.checker.onLeaderCommit(status, before.configuration, (id) => this.#node(id).disk, node.commitIndex);
+      this.checker.onLeaderConfiguration(before, status);
     }
     node.commitIndex = status.commitIndex;
     this.checker.onCommitIndex(status.commitIndex);
@@ -277,14 +290,79 @@ export class Simulation {
     if (outputs.committed.length > 0) {
       this.#input(node, { kind: 'applied', index: node.handedIndex });
       // A state store only ever holds what the log on the same node holds too.
-      if (node.handedIndex > node.log.length && this.world.lyingDisks !== true) {
-        throw new Violation(`${node.id} is handed ${node.handedIndex}, its disk ends at ${node.log.length}`);
+      if (node.handedIndex > node.disk.lastIndex && this.world.lyingDisks !== true) {
+        throw new Violation(`${node.id} is handed ${node.handedIndex}, its disk ends at ${node.disk.lastIndex}`);
       }
-      if (this.chance(200)) node.checkpointIndex = Math.min(node.handedIndex, node.log.length);
+    }
+    this.#checkpoint(node);
+    for (const { peer, minIndex } of outputs.sendSnapshot) this.#stream(node, this.#node(peer), minIndex);
+    for (const { code } of outputs.membershipResults) {
+      this.changes.set(code as string, (this.changes.get(code as string) ?? 0) + 1);
     }
     for (const { id, index } of outputs.reads) this.#served(node, id, index);
     for (const id of outputs.failedReads) if (!node.reads.delete(id)) throw new Violation(`read ${id} fails twice`);
     for (const { peer, fromIndex, maxBytes } of outputs.readLog) this.#readLog(node, peer, fromIndex, maxBytes);
+  }
+
+  /** Now and then the state machine is stored, and the log behind it dropped. */
+  #checkpoint(node: SimNode): void {
+    const { disk, core } = node;
+    const index = Math.min(node.handedIndex, disk.lastIndex);
+    if (index > disk.checkpoint.index && this.chance(200)) {
+      // The configuration of an index is known once it is applied.
+      core.step({ kind: 'applied', index });
+      disk.checkpoint = { index, configuration: core.configurationAt(index) };
+    }
+    if (disk.checkpoint.index <= disk.base.index || !this.chance(this.world.compactPerMille ?? 0)) return;
+    const through = disk.base.index + 1 + this.random.below(disk.checkpoint.index - disk.base.index);
+    const term = disk.compact(through);
+    if (this.chance(900)) core.step({ kind: 'compacted', index: through, term });
+  }
+
+  /** Streams the stored state in three chunks. It may break at each. */
+  #stream(node: SimNode, peer: SimNode, minIndex: number): void {
+    if (node.streams.has(peer.id)) return;
+    if (node.disk.checkpoint.index < minIndex) return this.#streamEnds(node, peer, { index: 0, term: 0 }, false);
+    const snapshot = node.disk.snapshot();
+    const { term } = node.core.status();
+    const incarnations = [node.incarnation, peer.incarnation].join();
+    node.streams.add(peer.id);
+    const chunk = (count: number): void => {
+      const broken = !peer.up || !node.up || [node.incarnation, peer.incarnation].join() !== incarnations;
+      if (broken || this.cut.has(`${node.id}>${peer.id}`) || (this.faulty && this.chance(100))) {
+        return this.#streamEnds(node, peer, snapshot, false);
+      }
+      this.#input(peer, { kind: 'snapshotReceiving', from: node.id, term });
+      if (count > 0) this.#later(1 + this.random.below(60), () => chunk(count - 1));
+      else peer.arrived = { snapshot, from: node };
+    };
+    this.#later(1, () => chunk(2));
+  }
+
+  #streamEnds(node: SimNode, peer: SimNode, { index, term }: { index: number; term: number }, ok: boolean): void {
+    const { incarnation } = node;
+    this.#later(1 + this.random.below(20), () => {
+      if (!node.up || node.incarnation !== incarnation) return;
+      node.streams.delete(peer.id);
+      this.#input(node, { kind: 'snapshotSent', peer: peer.id, index, term, ok });
+    });
+  }
+
+  #install(node: SimNode, { snapshot, from }: { snapshot: Snapshot; from: SimNode }): void {
+    node.arrived = null;
+    const wanted = node.core.acceptsSnapshot(snapshot.index);
+    if (wanted) {
+      this.checker.onInstalled(node.id, snapshot);
+      node.disk.install(snapshot);
+      this.installed++;
+      if (this.faulty && this.chance(100)) {
+        this.#streamEnds(from, node, snapshot, false);
+        return this.crash(node);
+      }
+      this.#step(node, { kind: 'snapshotInstalled', ...snapshot });
+      node.handedIndex = Math.max(node.handedIndex, snapshot.index);
+    }
+    this.#streamEnds(from, node, snapshot, true);
   }
 
   #served(node: SimNode, id: number, index: number): void {
@@ -299,8 +377,10 @@ export class Simulation {
   #readLog(node: SimNode, peer: NodeId, fromIndex: number, maxBytes: number): void {
     this.logReads++;
     const { incarnation } = node;
-    const prevTerm = node.log[fromIndex - 2]?.term ?? 0;
-    const entries = node.log.slice(fromIndex - 1, fromIndex + 1 + Math.floor(maxBytes / 64));
+    const { disk } = node;
+    const prevTerm = disk.termAt(fromIndex - 1) ?? 0;
+    const from = fromIndex - disk.base.index - 1;
+    const entries = from < 0 ? [] : disk.entries.slice(from, from + 2 + Math.floor(maxBytes / 64));
     this.#later(1 + this.random.below(10), () => {
       if (node.incarnation !== incarnation) return;
       this.#input(node, { kind: 'logRead', peer, prevIndex: fromIndex - 1, prevTerm, entries });
@@ -319,8 +399,11 @@ export class Simulation {
 
   #deliver(from: NodeId, to: NodeId, message: Message): void {
     if (this.cut.has(`${from}>${to}`)) return;
-    const node = this.nodes.find((each) => each.id === to);
-    if (node !== undefined) this.#input(node, { kind: 'message', from, message });
+    this.#input(this.#node(to), { kind: 'message', from, message });
+  }
+
+  #node(id: NodeId): SimNode {
+    return this.nodes.find((each) => each.id === id) as SimNode;
   }
 
   #input(node: SimNode, input: Input): void {
@@ -335,20 +418,20 @@ export class Simulation {
   }
 }
 
-function newNode(id: NodeId): SimNode {
+function newNode(id: NodeId, configuration: Configuration): SimNode {
   return {
     id,
     core: undefined as unknown as RaftCore,
     up: true,
     incarnation: 1,
-    hardState: { term: 0, vote: null },
-    log: [],
+    disk: new Disk(configuration),
     writes: [],
     waiting: [],
     doneSeq: 0,
     handedIndex: 0,
-    checkpointIndex: 0,
     commitIndex: 0,
+    arrived: null,
+    streams: new Set(),
     inbox: [],
     stalledUntilMs: 0,
     reads: new Map(),

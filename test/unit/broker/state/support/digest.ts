@@ -79,7 +79,8 @@ export function checkConsistency(state: State): void {
     assert.is(state.live.get(session.epoch), session.owner === null ? undefined : session);
     if (session.owner !== null) assert.ok(state.owned.get(session.owner)?.has(session));
     subscriptions += session.subscriptions.size;
-    if (session.queue === null) assert.is(session.expiryIntervalSec, 0, 'a session that outlives its client has a queue');
+    if (session.queue === null)
+      assert.is(session.expiryIntervalSec, 0, 'a session that outlives its client has a queue');
     for (const message of messagesOf(session)) {
       see(message);
       references.set(message, (references.get(message) ?? 0) + 1);

@@ -1,14 +1,14 @@
+import type { State } from '@quorate/broker';
 import {
   type AppliedEntry,
   type BatchHeader,
-  beginBatch,
   ByteWriter,
+  beginBatch,
   type CheckpointRecords,
   type CommandResult,
   type Connect,
   type Message,
   type Session,
-  State,
   StateLoader,
   StateMachine,
   type StateSink,
@@ -158,6 +158,8 @@ export class Bench {
   readonly #sequences = new Map<string, { incarnation: number; sequence: number }>();
   nowMs = 1000;
   term = 1;
+  /** Everything that was applied. */
+  readonly log: AppliedEntry[] = [];
 
   /** Nodes a and b are up. */
   constructor() {
@@ -173,7 +175,7 @@ export class Bench {
   session(clientId: string): Session {
     const session = this.state.sessions.get(clientId);
     assert.ok(session, `no session of ${clientId}`);
-    return session as Session;
+    return session;
   }
 
   nodeUp(nodeId: string, incarnation = (this.#sequences.get(nodeId)?.incarnation ?? 0) + 1): void {
@@ -184,9 +186,15 @@ export class Bench {
   seal(nodeId: string, fill: Fill): Buffer {
     const at = this.#sequences.get(nodeId);
     assert.ok(at);
-    const { incarnation, sequence } = at as { incarnation: number; sequence: number };
+    const { incarnation, sequence } = at;
     (at as { sequence: number }).sequence++;
     return sealBatch(nodeId, incarnation, sequence + 1, fill);
+  }
+
+  /** A batch whose predecessor does not exist yet. */
+  sealAhead(nodeId: string, fill: Fill): Buffer {
+    const { incarnation = 0, sequence = 0 } = this.#sequences.get(nodeId) ?? {};
+    return sealBatch(nodeId, incarnation, sequence + 2, fill);
   }
 
   /** Applies one entry; the outcomes of the commands in it. */
@@ -199,6 +207,7 @@ export class Bench {
       data: entryData(batches),
     };
     this.machine.apply(entry);
+    this.log.push(entry);
     return [...this.sink.results];
   }
 
@@ -287,7 +296,15 @@ export function connectCommand(writer: ByteWriter, clientId: string, part: Conne
   const fullWill: Will | null =
     will === undefined
       ? null
-      : { topic: 'will', payload: Buffer.from('w'), qos: 1, retain: false, delayIntervalSec: 0, properties: null, ...will };
+      : {
+          topic: 'will',
+          payload: Buffer.from('w'),
+          qos: 1,
+          retain: false,
+          delayIntervalSec: 0,
+          properties: null,
+          ...will,
+        };
   writeConnect(writer, {
     clientId,
     cleanStart: false,
