@@ -6,6 +6,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 NODES ?= 3
 TESTS ?=
 ARGS ?=
+SEEDS ?= 100
+BASE ?=
 
 BIN := node_modules/.bin
 INSTALLED := node_modules/.stamp
@@ -43,6 +45,10 @@ fix: $(INSTALLED) ## Format, and repair what lint can repair
 .PHONY: bench
 bench: $(BUILT) ## Measure throughput and latency (ARGS="...")
 	@exec node packages/bench/dist/main.js $(ARGS)
+
+.PHONY: simulate
+simulate: $(BUILT) ## Whole clusters under faults on virtual time (SEEDS=1000 BASE=0, ARGS="--seconds 60")
+	@exec node packages/simulator/dist/main.js --seeds $(SEEDS) $(if $(BASE),--base $(BASE)) $(ARGS)
 
 .PHONY: clean
 clean: ## Remove everything that make has made, the installed packages included

@@ -124,9 +124,11 @@ test('wills of the clients of a node that is killed: once, unless the client com
   await start('at once', 0, 60);
   await start('clean', 0, 0);
   await start('delayed', 1, 60);
-  await start('at the end of the session', 60, 2);
-  await start('comes back', 20, 60);
+  await start('at the end of the session', 60, 5);
+  await start('comes back', 3, 60);
   await victim.kill('SIGKILL');
+  // From then on all delays run.
+  await waitFor(() => texts(box).includes('at once'), { what: 'the will without delay', timeoutMs: 15_000 });
   const back = await connect(far.mqttPort, { clientId: 'comes back', clean: false, properties: { sessionExpiryInterval: 60 } });
   open.push(back);
   assert.ok(sessionPresent(back));

@@ -249,7 +249,9 @@ export function replyTo(packet: Packet): Packet | null {
       return { cmd: packet.qos === 1 ? 'puback' : 'pubrec', messageId: packet.messageId ?? 0, reasonCode: 0 };
     case 'pubrec':
       // A refusal ends the exchange.
-      return (packet.reasonCode ?? 0) >= 0x80 ? null : { cmd: 'pubrel', messageId: packet.messageId ?? 0, reasonCode: 0 };
+      return (packet.reasonCode ?? 0) >= 0x80
+        ? null
+        : { cmd: 'pubrel', messageId: packet.messageId ?? 0, reasonCode: 0 };
     case 'pubrel':
       return { cmd: 'pubcomp', messageId: packet.messageId ?? 0, reasonCode: 0 };
     default:

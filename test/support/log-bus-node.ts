@@ -41,7 +41,10 @@ export class BusNode {
     const guarded = (task: () => void) => (): void => {
       if (this.isUp && this.#life === life) task();
     };
-    scheduler.after(0, guarded(() => this.#register()));
+    scheduler.after(
+      0,
+      guarded(() => this.#register()),
+    );
     this.#every(options.tickIntervalMs, life, () => this.broker.tick(scheduler.nowMs));
     this.#every(options.leaseMs / READS_PER_LEASE, life, () => this.#askForLease());
   }

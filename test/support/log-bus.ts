@@ -39,6 +39,8 @@ export const DEFAULT_LIMITS: BrokerLimits = {
   maxInflightMessages: 100,
   maxOutgoingBufferBytes: 64 * 1024,
   maxQueuedMessages: 1000,
+  maxQueuedBytes: 16 * 1024 * 1024,
+  maxQueuedBytes: 1024 * 1024 * 1024,
   maxSubscriptionsPerClient: 50,
   maxTopicLevels: 16,
   maxKeepAliveSec: 65_535,

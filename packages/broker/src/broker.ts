@@ -249,7 +249,12 @@ export class Broker implements StateSink {
     if (this.connections.get(connection.epoch) === connection) this.connections.delete(connection.epoch);
   }
 
-  publishQoS0(publisher: Session | null, topic: string, properties: MessageProperties | null, payload: Uint8Array): void {
+  publishQoS0(
+    publisher: Session | null,
+    topic: string,
+    properties: MessageProperties | null,
+    payload: Uint8Array,
+  ): void {
     this.#qos0.publish(publisher, topic, properties, payload);
   }
 

@@ -50,6 +50,8 @@ export interface BrokerLimits {
   readonly maxOutgoingBufferBytes: number;
   /** Messages waiting for a client whose session ends with its connection. */
   readonly maxQueuedMessages: number;
+  /** Their topics, properties and payloads in bytes. */
+  readonly maxQueuedBytes: number;
   readonly maxSubscriptionsPerClient: number;
   readonly maxTopicLevels: number;
   readonly maxKeepAliveSec: number;

@@ -67,7 +67,6 @@ export class Fencing {
   /** Nobody has the session, but whoever had it last may have been waiting behind a fence when its node went. */
   #claimFree(epoch: number, clientId: string, done: () => void): void {
     const deadlineMs = Math.max(this.#suspects.get(clientId) ?? Number.NEGATIVE_INFINITY, this.#blindUntilMs);
-    this.#suspects.delete(clientId);
     if (deadlineMs <= this.#environment.nowMs()) return done();
     this.#fences.set(epoch, { deadlineMs, waiting: [done] });
   }

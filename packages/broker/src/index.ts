@@ -1,4 +1,3 @@
-export * from './state/index.ts';
 export { Broker, type BrokerEvents, type BrokerOptions } from './broker.ts';
 export { CLOSE_REASONS, type CloseReason } from './connection/closing.ts';
 export { Connection } from './connection/connection.ts';
@@ -7,6 +6,8 @@ export {
   type BrokerEnvironment,
   type BrokerLimits,
   type BrokerLog,
+  bump,
   type ClientSocket,
 } from './environment.ts';
 export { type CommandOwner, NOBODY, Proposer } from './proposer.ts';
+export * from './state/index.ts';

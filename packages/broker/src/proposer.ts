@@ -1,8 +1,8 @@
 import type { BrokerEnvironment } from './environment.ts';
 import {
   type BatchHeader,
-  beginBatch,
   ByteWriter,
+  beginBatch,
   type CommandResult,
   invariant,
   type NodeUp,
@@ -156,7 +156,10 @@ export class Proposer {
     if (header.nodeId !== this.#nodeId || header.incarnation !== this.#incarnation) return;
     const oldest = this.#unapplied[0];
     if (!accepted || oldest === undefined) return;
-    invariant(oldest.sequence === header.sequence, `batch ${header.sequence} applied while ${oldest.sequence} is the oldest`);
+    invariant(
+      oldest.sequence === header.sequence,
+      `batch ${header.sequence} applied while ${oldest.sequence} is the oldest`,
+    );
     this.#applying = oldest;
     this.#ordinal = 0;
   }

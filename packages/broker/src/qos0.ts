@@ -1,7 +1,15 @@
 import type { MessageProperties } from '@quorate/protocol';
 import type { Broker } from './broker.ts';
-import { ByteReader, ByteWriter, Message, readPublish, type Session, type Target, writePublish } from './state/index.ts';
 import { bump } from './environment.ts';
+import {
+  ByteReader,
+  ByteWriter,
+  Message,
+  readPublish,
+  type Session,
+  type Target,
+  writePublish,
+} from './state/index.ts';
 
 /** Forwarded per turn and node; what a turn brings beyond it is dropped, as QoS 0 may be. */
 const FORWARD_BYTES = 4 * 1024 * 1024;

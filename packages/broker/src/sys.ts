@@ -1,7 +1,7 @@
+import { topicMatches } from '@quorate/protocol';
 import type { Broker } from './broker.ts';
 import type { Connection } from './connection/connection.ts';
 import { Message } from './state/index.ts';
-import { topicMatches } from '@quorate/protocol';
 
 /** The widely known `$SYS` topics of mosquitto, for this node, and a few for the cluster. */
 export class SysTopics {

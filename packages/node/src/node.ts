@@ -1,4 +1,5 @@
 import { randomInt, randomUUID } from 'node:crypto';
+import { bump } from '@quorate/broker';
 import { type DataDirectory, openDataDirectory } from '@quorate/storage';
 import type { FastifyInstance } from 'fastify';
 import { formatAddress, type NodeConfig } from './config/index.ts';
@@ -31,6 +32,8 @@ const DRAIN_MS = 3_000;
 /** For clients to close their side after goodbye, and for HTTP requests under way. */
 const CLOSE_MS = 500;
 const POLL_MS = 10;
+/** Connections beyond limits.maxConnections that are held for as long as it takes to tell them so. */
+const REFUSED_CONNECTIONS = 1_024;
 
 /** What is open, to be closed in reverse order. */
 type Closers = (() => Promise<void> | void)[];
@@ -83,7 +86,15 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
   });
   closers.push(() => replica.stop());
   const { broker, transport } = replica;
-  const clients = new MqttListener({ broker, logger, onFatal: replica.fail });
+  const clients = new MqttListener({
+    broker,
+    logger,
+    onFatal: replica.fail,
+    maxSockets: config.limits.maxConnections + REFUSED_CONNECTIONS,
+    onRefused: () => {
+      bump(broker.counters.connectsRefused, 'too_many_connections');
+    },
+  });
   listener = clients;
   let draining = false;
   const connectedPeers = (): string[] => transport.connectedPeers();

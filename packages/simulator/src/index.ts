@@ -1,2 +1,10 @@
+export { type Arguments, parseArguments, UsageError } from './args.ts';
+export { describeState, firstDifference } from './check/digest.ts';
+export type { RegisterWrite } from './check/reference.ts';
+export { RegisterChecker } from './check/register-checker.ts';
 export { FAULT_KINDS } from './faults.ts';
+export { describeFailure, summary, Totals } from './report.ts';
 export { type Mutation, type SimulationOptions, type SimulationResult, simulate } from './simulation.ts';
+export { Rng } from './world/random.ts';
+export { Violation } from './world/violation.ts';
+export { World } from './world/world.ts';

@@ -26,12 +26,13 @@ const DRIFT = 0.03;
 
 export function drawProfile(rng: Rng): Profile {
   const electionTimeoutMs = Math.round(rng.between(150, 700));
+  const heartbeatIntervalMs = Math.round(electionTimeoutMs / rng.between(3, 8));
   return {
     size: rng.chance(0.75) ? 3 : 5,
     tuning: {
       electionTimeoutMs,
-      heartbeatIntervalMs: Math.round(electionTimeoutMs / rng.between(3, 8)),
-      leaseMs: Math.round(rng.between(300, 1_200)),
+      heartbeatIntervalMs,
+      leaseMs: Math.round(rng.between(Math.max(300, heartbeatIntervalMs * 2.1), 1_200)),
       gracePeriodMs: Math.round(rng.between(500, 4_000)),
       receiveMaximum: rng.pick([2, 10, 100, 1_024]),
       maxInflightMessages: rng.pick([1, 3, 20, 1_024]),
@@ -77,10 +78,18 @@ function drawClients(rng: Rng): ClientPlan[] {
   });
   add('watcher', { subscriptions: [{ filter: 'will/#', qos: 2 }] });
   add('pub1', { publishes: streams([1, 2], rng.between(20, 200)) });
-  add('pub2', { publishes: streams([2], rng.between(20, 200)), will: { topic: 'will/a', qos: 2, retain: false, delaySec: 0 } });
+  add('pub2', {
+    publishes: streams([2], rng.between(20, 200)),
+    will: { topic: 'will/a', qos: 2, retain: false, delaySec: 0 },
+  });
   add('pub3', { clean: true, publishes: streams([0, 1, 2], rng.between(50, 300)) });
   add('sub1', { subscriptions: [{ filter: 't/#', qos: 2 }] });
-  add('sub2', { subscriptions: [{ filter: 't/+', qos: 2 }, { filter: 'u/0', qos: 1 }] });
+  add('sub2', {
+    subscriptions: [
+      { filter: 't/+', qos: 2 },
+      { filter: 'u/0', qos: 1 },
+    ],
+  });
   add('sub3', { subscriptions: [{ filter: '#', qos: 1 }] });
   add('clean1', {
     clean: true,

@@ -124,7 +124,9 @@ class Simulation {
       if (world.violation !== null || this.#unfinished().length === 0) break;
       lookAtMs = world.nowMs + LOOK_EVERY_MS;
       if (world.nowMs >= deadlineMs) {
-        world.fail(new Violation('liveness', `${HEAL_MS / 1000} s after the last fault: ${this.#unfinished().join('; ')}`));
+        world.fail(
+          new Violation('liveness', `${HEAL_MS / 1000} s after the last fault: ${this.#unfinished().join('; ')}`),
+        );
       }
     }
     if (world.violation === null) this.#compareAll();
@@ -189,8 +191,11 @@ class Simulation {
         world.count('connections');
         this.#sessions.accepted(client, sessionPresent);
       },
-      disconnected: (client, graceful) => {
-        this.#sessions.disconnected(client, graceful);
+      disconnected: (client, graceful, wire) => {
+        // When a node is given up, its sessions' time begins then, and its clients hear nothing of it.
+        const dropped = this.#reference.droppedEpochs.has(wire.connection?.epoch ?? 0);
+        const closedMs = dropped ? Number.NEGATIVE_INFINITY : Math.min(world.nowMs, wire.serverClosedMs);
+        this.#sessions.disconnected(client, graceful, closedMs);
       },
       publishing: (client, { topic, payload, qos, retain }, again) => {
         if (retain && !again) this.#registerWrites.set(`${client.name} ${payload} ${topic}`, world.nowMs);
@@ -212,7 +217,8 @@ class Simulation {
       unsubscribing: () => {},
       delivered: (client, message) => {
         if (client.plan.clientId === 'watcher') this.#sessions.will(message.payload);
-        else if (!message.topic.startsWith('will/') && message.payload !== '') this.#deliveries.delivery(client, message);
+        else if (!message.topic.startsWith('will/') && message.payload !== '')
+          this.#deliveries.delivery(client, message);
       },
       read: (client, topic, value, askedMs) => {
         this.#registers.read(client.name, topic, value, askedMs);
@@ -249,7 +255,11 @@ class Simulation {
     }
     for (const client of this.#clients) {
       if (client.idle) continue;
-      open.push(client.live ? `${client.name} waits for ${client.session.outgoing.size} acks` : `${client.name} is not connected`);
+      open.push(
+        client.live
+          ? `${client.name} waits for ${client.session.outgoing.size} acks`
+          : `${client.name} is not connected`,
+      );
     }
     if (open.length > 0) return open;
     return [...this.#deliveries.missing(3), ...this.#sessions.missing()];

@@ -1,10 +1,29 @@
 export { type DataDirectory, type DataDirectoryOptions, openDataDirectory } from './directory/data-directory.ts';
+export {
+  DiskGuard,
+  type DiskGuardOptions,
+  type DiskLevel,
+  type DiskStatus,
+  releaseBallast,
+} from './directory/disk-guard.ts';
 export { DIRECTORY_FORMAT } from './directory/identity.ts';
+export type { Suspect } from './directory/suspicion.ts';
 export { STORAGE_ERROR_CODES, StorageError, type StorageErrorCode, type StorageErrorDetails } from './errors.ts';
 export { type LevelDatabase, type LevelTuning, openLevelDatabase } from './level/level-database.ts';
 export { LevelLogStore, type LevelLogStoreOptions } from './log/level-log-store.ts';
 export { type CrashOptions, MemoryDisk } from './memory/memory-disk.ts';
 export { MemoryLogStore } from './memory/memory-log-store.ts';
+export { installMemorySnapshot, type MemorySnapshotOptions, MemorySnapshotStore } from './memory/memory-snapshots.ts';
 export { MemoryStateStore } from './memory/memory-state-store.ts';
+export { FolderSnapshotStore, type FolderSnapshotStoreOptions } from './snapshot/folder-snapshot-store.ts';
+export {
+  type InstallableLog,
+  type InstallOptions,
+  installSnapshot,
+  type PreparedInstall,
+  prepareInstall,
+} from './snapshot/install.ts';
+export type * from './snapshot/types.ts';
 export { LevelStateStore, type LevelStateStoreOptions } from './state/level-state-store.ts';
+export { digestRecord, RECORD_HASH_BYTES, type RecordDigest, RecordHash } from './state/record-hash.ts';
 export * from './types.ts';

@@ -17,7 +17,8 @@ export function checkDelivered(
     seen.add(payload);
   }
   for (const payload of acknowledged) {
-    if (!payload.startsWith('r')) assert.ok(seen.has(payload), `${clientId} never got ${payload}, which was acknowledged`);
+    if (!payload.startsWith('r'))
+      assert.ok(seen.has(payload), `${clientId} never got ${payload}, which was acknowledged`);
   }
 }
 
@@ -26,7 +27,11 @@ function firstDeliveries(deliveries: readonly Delivery[], topic: string): string
 }
 
 /** P5: one order at all subscribers of a topic, and no gap in what a passing one saw during a session. */
-export function checkOrder(faithful: readonly SessionClient[], passing: SessionClient, once: ReadonlySet<string>): void {
+export function checkOrder(
+  faithful: readonly SessionClient[],
+  passing: SessionClient,
+  once: ReadonlySet<string>,
+): void {
   for (const topic of ['t/0', 't/1']) {
     const [first, ...others] = faithful.map(({ deliveries }) => firstDeliveries(deliveries, topic));
     if (first === undefined) throw new Error('nobody has subscribed all the time');
@@ -34,7 +39,9 @@ export function checkOrder(faithful: readonly SessionClient[], passing: SessionC
     const order = first.filter((payload) => once.has(payload));
     const sessions = new Set(passing.deliveries.map(({ session }) => session));
     for (const session of sessions) {
-      const ofSession = passing.deliveries.filter((delivery) => delivery.session === session && once.has(delivery.payload));
+      const ofSession = passing.deliveries.filter(
+        (delivery) => delivery.session === session && once.has(delivery.payload),
+      );
       const got = ofSession.filter((delivery) => delivery.topic === topic).map(({ payload }) => payload);
       const from = order.indexOf(got[0] ?? '');
       if (got.length > 0) assert.equal(got, order.slice(from, from + got.length), `${topic} in a passing session`);
@@ -72,7 +79,8 @@ export class RetainedReader {
 
   /** Writes the next version when the last one is acknowledged. */
   write(): void {
-    if (this.#writer.sending.size === 0 && this.#writer.isReady) this.#writer.publish('r', `r${++this.#version}`, 2, true);
+    if (this.#writer.sending.size === 0 && this.#writer.isReady)
+      this.#writer.publish('r', `r${++this.#version}`, 2, true);
   }
 
   check(): void {
@@ -85,8 +93,15 @@ export class RetainedReader {
     }
     for (const [session, versions] of bySession) {
       const [first = 0] = versions;
-      assert.ok(first >= (this.#knownBy.get(session) ?? 0), `session ${session} of the reader found an old version ${first}`);
-      assert.equal(versions, versions.map((_, at) => first + at), 'versions of a retained topic');
+      assert.ok(
+        first >= (this.#knownBy.get(session) ?? 0),
+        `session ${session} of the reader found an old version ${first}`,
+      );
+      assert.equal(
+        versions,
+        versions.map((_, at) => first + at),
+        'versions of a retained topic',
+      );
     }
   }
 }

@@ -6,6 +6,7 @@ import {
   majority,
   members,
   quorumValue,
+  tagOf,
   voteOutcome,
 } from '@quorate/consensus';
 import fc from 'fast-check';
@@ -97,13 +98,44 @@ test('has a stable encoding', () => {
   assert.equal([...bytes], [1, 2, 1, 97, 2, 98, 99, 1, 1, 100, 0]);
 });
 
+test('carries a tag per member', () => {
+  const id = fc.string({ minLength: 1, maxLength: 8, unit: 'grapheme' });
+  const tag = fc.string({ minLength: 1, maxLength: 30, unit: 'grapheme' });
+  fc.assert(
+    fc.property(fc.uniqueArray(id, { minLength: 1, maxLength: 6 }), fc.array(tag, { minLength: 6 }), (ids, texts) => {
+      const memberTags = Object.fromEntries(ids.map((each, at) => [each, texts[at] as string]));
+      const configuration = { voters: ids.slice(2), learners: ids.slice(0, 2), outgoing: [], memberTags };
+      assert.equal(decodeConfiguration(encodeConfiguration(configuration)), configuration);
+    }),
+    parameters,
+  );
+  const some = { voters: ['a', 'b'], learners: [], outgoing: [], memberTags: { b: 'xy' } };
+  assert.equal([...encodeConfiguration(some)], [2, 2, 1, 97, 1, 98, 0, 0, 0, 0, 0, 2, 120, 121]);
+  assert.is(tagOf(some, 'a'), '');
+  assert.is(tagOf(some, 'toString'), '');
+});
+
+test('refuses tags of nobody, of too many bytes, and bytes that hold none', () => {
+  const of = (memberTags: Record<string, string>): Configuration => ({
+    voters: ['a'],
+    learners: [],
+    outgoing: [],
+    memberTags,
+  });
+  assert.throws(() => encodeConfiguration(of({ b: 'x' })), /no member/);
+  assert.throws(() => encodeConfiguration(of({ a: 'x'.repeat(1025) })), /1024/);
+  assert.throws(() => encodeConfiguration(of({ a: '\ud800' })), /not well formed/);
+  assert.throws(() => decodeConfiguration(new Uint8Array([2, 1, 1, 97, 0, 0, 0, 0])), /no tag/);
+  assert.throws(() => decodeConfiguration(new Uint8Array([2, 1, 1, 97, 0, 0, 0, 2, 120])), /cut short/);
+});
+
 test('refuses malformed bytes', () => {
   const good = encodeConfiguration({ voters: ['a', 'bc'], learners: ['d'], outgoing: ['e'] });
   for (let length = 0; length < good.length; length++) {
     assert.throws(() => decodeConfiguration(good.subarray(0, length)), /configuration/);
   }
   assert.throws(() => decodeConfiguration(new Uint8Array([...good, 0])), /after the end/);
-  assert.throws(() => decodeConfiguration(new Uint8Array([2, 0, 0, 0])), /version/);
+  assert.throws(() => decodeConfiguration(new Uint8Array([9, 0, 0, 0])), /version/);
   assert.throws(() => decodeConfiguration(new Uint8Array([1, 1, 1, 0xff, 0, 0])), /UTF-8/);
   assert.throws(() => decodeConfiguration(new Uint8Array([1, 2, 1, 97, 1, 97, 0, 0])), /twice/);
   assert.throws(() => decodeConfiguration(new Uint8Array([1, 1, 1, 97, 1, 1, 97, 0])), /both votes and learns/);

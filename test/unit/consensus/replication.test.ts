@@ -375,6 +375,24 @@ test('hands committed entries out once, again only from the applied index after 
   assert.throws(() => node.step({ kind: 'applied', index: 7 }), /handed out/);
 });
 
+test('hands out committed entries in bounded portions', () => {
+  const entries = entriesOf([1, 1, 1, 1, 1, 1], 1, 68);
+  const node = new TestNode({ ...OPTIONS, maxCommittedBytesPerTake: 250 }, initialOf(THREE, { entries }));
+  node.step({ kind: 'message', from: 'n2', message: append(6, 1, [], { commitIndex: 5 }) });
+  const portion = (holdCommitted = false) => {
+    const options = { holdWrite: true, holdCommitted };
+    const { committed } = node.core.takeOutputs(options);
+    return [committed.map((entry) => entry.index), node.core.hasOutputs(options)];
+  };
+  assert.equal(portion(true), [[], false]);
+  assert.equal(portion(), [[1, 2], true]);
+  assert.equal(portion(), [[3, 4], true]);
+  assert.equal(portion(), [[5], false]);
+  const large = new TestNode({ ...OPTIONS, maxCommittedBytesPerTake: 1 }, initialOf(THREE, { entries }));
+  large.step({ kind: 'message', from: 'n2', message: append(6, 1, [], { commitIndex: 2 }) });
+  assert.is(large.core.takeOutputs().committed.length, 1);
+});
+
 test('learners receive everything and do not count', () => {
   const configuration = { voters: THREE, learners: ['n4'], outgoing: [] };
   const cluster = new TestCluster(THREE, {}, { configuration });
@@ -390,17 +408,20 @@ test('learners receive everything and do not count', () => {
   assert.is(leader.status.commitIndex, 2);
 });
 
-test('a joint configuration commits with both majorities only (section 4.3)', () => {
+test('a joint configuration commits with both majorities only (section 4.3), and is left by itself', () => {
   const configuration = { voters: ['n1', 'n2', 'n3'], learners: [], outgoing: ['n3', 'n4', 'n5'] };
   const cluster = new TestCluster(['n1', 'n2', 'n3', 'n4', 'n5'], {}, { configuration });
+  const isElection = (message: Message) => message.kind === 'voteRequest' || message.kind === 'voteResponse';
+  cluster.passes = (from, to, message) => isElection(message) || ![from, to].some((id) => id === 'n4' || id === 'n5');
   const leader = cluster.elect('n1');
-  cluster.passes = (from, to) => ![from, to].some((id) => id === 'n4' || id === 'n5');
   leader.propose();
   cluster.settle();
-  assert.is(leader.status.commitIndex, 1);
+  assert.is(leader.status.commitIndex, 0);
+  assert.ok(leader.status.joint);
   cluster.passes = (from, to) => ![from, to].some((id) => id === 'n5');
   cluster.tick(4 * HEARTBEAT_MS);
-  assert.is(leader.status.commitIndex, 2);
+  assert.equal(leader.status.configuration, { voters: ['n1', 'n2', 'n3'], learners: [], outgoing: [] });
+  assert.is(leader.status.commitIndex, 3);
 });
 
 test('a configuration is in force when appended and goes when truncated (section 4.1)', () => {

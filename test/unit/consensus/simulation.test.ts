@@ -103,6 +103,9 @@ function runSeed(seed: number, world: World, changePerMille = 0): Simulation {
       if (sim.chance(100)) sim.propose(sim.leader() ?? sim.pick());
       if (sim.chance(60)) sim.read(sim.pick());
       if (sim.chance(changePerMille)) changeMembership(sim);
+      // In the middle of a change is where it hurts.
+      const leader = changePerMille > 0 ? sim.leader() : undefined;
+      if (leader?.core.status().joint === true && sim.chance(15)) sim.crash(leader);
     });
     sim.heal();
     sim.demandLiveness(1500);

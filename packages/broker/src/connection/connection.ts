@@ -9,8 +9,8 @@ import {
   PINGRESP,
   ProtocolError,
   type ProtocolVersion,
-  readPacketId,
   ReasonCode,
+  readPacketId,
   writeAck,
 } from '@quorate/protocol';
 import type { Broker } from '../broker.ts';
@@ -64,7 +64,8 @@ export class Connection implements CommandOwner {
   /** Retained messages of QoS 0 that a SUBSCRIBE brings, until its SUBACK is in front of them. */
   readonly retained: { readonly message: Message; readonly identifiers: readonly number[] | null }[] = [];
   /** SUBSCRIBE and UNSUBSCRIBE packets on their way through the log, oldest first. */
-  readonly pendingSubscriptions: { packetId: number; reasonCodes: (number | null)[]; filters: readonly string[] }[] = [];
+  readonly pendingSubscriptions: { packetId: number; reasonCodes: (number | null)[]; filters: readonly string[] }[] =
+    [];
   dirty = false;
   paused = false;
   readonly #framer: PacketFramer;
@@ -109,12 +110,7 @@ export class Connection implements CommandOwner {
   #mustWait(): boolean {
     const { phase, broker } = this;
     if (phase === 'live') {
-      return (
-        broker.congested ||
-        !broker.serving ||
-        (this.incoming?.full ?? false) ||
-        this.#backlogged
-      );
+      return broker.congested || !broker.serving || (this.incoming?.full ?? false) || this.#backlogged;
     }
     return phase !== 'new';
   }
@@ -131,8 +127,6 @@ export class Connection implements CommandOwner {
       this.broker.paused.add(this);
     } else {
       this.broker.paused.delete(this);
-      // What it sent meanwhile was not read: its silence begins now.
-      this.lastHeardMs = this.broker.environment.nowMs();
       this.socket.resume();
     }
   }
@@ -260,7 +254,8 @@ export class Connection implements CommandOwner {
   /** Once per tick of the broker. */
   checkTime(nowMs: number): void {
     if (this.phase === 'live') return this.#checkKeepAlive(nowMs);
-    if (this.phase === 'new' && nowMs - this.openedAtMs > this.broker.limits.connectTimeoutMs) this.fail('CONNECT_TIMEOUT');
+    if (this.phase === 'new' && nowMs - this.openedAtMs > this.broker.limits.connectTimeoutMs)
+      this.fail('CONNECT_TIMEOUT');
   }
 
   /** [MQTT-3.1.2-22] */

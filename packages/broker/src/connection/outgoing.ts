@@ -1,9 +1,9 @@
 import {
   encodePublishQoS0,
+  type ProtocolVersion,
   type PublishExtras,
   publishSizeBytes,
   type QoS,
-  type ProtocolVersion,
   writeAck,
   writePublish,
 } from '@quorate/protocol';
@@ -77,9 +77,12 @@ export class Outgoing {
       this.#sendQoS0(message, retain, identifiers);
       return;
     }
-    if (this.#queue.count >= broker.limits.maxQueuedMessages) {
+    const { count, sizeBytes } = this.#queue;
+    const { maxQueuedMessages, maxQueuedBytes } = broker.limits;
+    // One message is taken in any case: a bound smaller than it would close every client that subscribes to it.
+    if (count >= maxQueuedMessages || (count > 0 && sizeBytes + message.sizeBytes > maxQueuedBytes)) {
       // Nothing that was acknowledged to its publisher is dropped behind a live client's back.
-      this.#connection.fail('SLOW_CONSUMER', `${this.#queue.count} messages wait for this client`);
+      this.#connection.fail('SLOW_CONSUMER', `${count} messages of ${sizeBytes} bytes wait for this client`);
       return;
     }
     this.#queue.push({ message, qos, retain, subscriptionIdentifiers: identifiers, state: ItemState.queued });

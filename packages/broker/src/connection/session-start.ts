@@ -17,7 +17,8 @@ export function acceptConnect(connection: Connection, packet: ConnectPacket): vo
   connection.maximumPacketSizeBytes = packet.maximumPacketSizeBytes;
   if (!broker.serving) return connection.refuse('SERVER_UNAVAILABLE');
   // Congested: a client that comes and goes would pile up Connect commands, wills and all.
-  if (broker.connectionCount > broker.limits.maxConnections || broker.congested) return connection.refuse('SERVER_BUSY');
+  if (broker.connectionCount > broker.limits.maxConnections || broker.congested)
+    return connection.refuse('SERVER_BUSY');
   if (packet.authenticationMethod !== null) return connection.refuse('BAD_AUTHENTICATION_METHOD');
   if (packet.clientId === '') {
     // [MQTT-3.1.3-8] of 3.1.1; 3.1 knows no empty client id at all.
@@ -95,7 +96,12 @@ function goLive(connection: Connection, session: Session, sessionPresent: boolea
   connection.phase = 'live';
   broker.counters.connectionsTotal++;
   broker.environment.log.debug(
-    { clientId: connection.clientId, remoteAddress: connection.socket.remoteAddress, sessionPresent, epoch: connection.epoch },
+    {
+      clientId: connection.clientId,
+      remoteAddress: connection.socket.remoteAddress,
+      sessionPresent,
+      epoch: connection.epoch,
+    },
     `client '${connection.clientId}' connected`,
   );
   connection.markDirty();

@@ -1,4 +1,11 @@
-import { encodeSuback, encodeUnsuback, parseSharedFilter, ReasonCode, type SubscribePacket, type UnsubscribePacket } from '@quorate/protocol';
+import {
+  encodeSuback,
+  encodeUnsuback,
+  parseSharedFilter,
+  ReasonCode,
+  type SubscribePacket,
+  type UnsubscribePacket,
+} from '@quorate/protocol';
 import { type CommandResult, writeSubscribe, writeUnsubscribe } from '../state/index.ts';
 import type { Connection } from './connection.ts';
 import { Proposed } from './connection.ts';
@@ -36,7 +43,9 @@ export function handleSubscribe(connection: Connection, packet: SubscribePacket)
 function refusalOf(connection: Connection, filter: string, room: number): number | null {
   const { limits } = connection.broker;
   if (filter.startsWith('$share/')) {
-    return parseSharedFilter(filter) === null ? ReasonCode.topicFilterInvalid : ReasonCode.sharedSubscriptionsNotSupported;
+    return parseSharedFilter(filter) === null
+      ? ReasonCode.topicFilterInvalid
+      : ReasonCode.sharedSubscriptionsNotSupported;
   }
   if (tooDeep(filter, limits.maxTopicLevels)) return ReasonCode.topicFilterInvalid;
   if (room <= 0 && !connection.session?.subscriptions.has(filter)) return ReasonCode.quotaExceeded;

@@ -103,12 +103,10 @@ function hasRoomFor(queue: MessageQueue, message: Message): boolean {
 function dropExpired(state: State, sink: StateSink, session: Session, queue: MessageQueue): void {
   if (session.owner !== null) return;
   while (queue.headSequence >= session.maybeSentBefore) {
-    const sequence = queue.headSequence;
-    const item = queue.get(sequence);
+    const item = queue.get(queue.headSequence);
     if (item === null || item.message.expiresAtMs > state.nowMs) return;
-    queue.settle(sequence);
+    queue.settle(queue.headSequence);
     state.release(item.message);
-    if (sequence >= session.storedHead && sequence < session.storedNext) session.changedItems.add(sequence);
     state.dirty.queues.add(session);
     sink.dropped(session, 'expired');
   }

@@ -193,6 +193,18 @@ export const SCHEMA = {
       min: 64 * KIB,
       max: GIB,
     }),
+    maxQueuedMessages: integer({
+      doc: 'Most QoS 1 and 2 messages that wait for a client whose session ends with its connection; then it is closed.',
+      default: 100_000,
+      min: 1,
+      max: 10_000_000,
+    }),
+    maxQueuedBytes: integer({
+      doc: 'Most bytes of these messages; a single larger one still waits.',
+      default: 64 * MIB,
+      min: 64 * KIB,
+      max: 16 * GIB,
+    }),
     maxSubscriptionsPerClient: integer({
       doc: 'Most subscriptions of one session.',
       default: 1_000,

@@ -17,6 +17,10 @@ export interface MqttListenerOptions {
   readonly logger: ListenerLogger;
   /** An error in the broker: its state can not be trusted any more. */
   readonly onFatal: (error: unknown) => void;
+  /** Sockets beyond which a new one is closed unread; no limit without it. */
+  readonly maxSockets?: number;
+  /** Called for each of those. */
+  readonly onRefused?: () => void;
 }
 
 /** Pending connections that the kernel holds while this process is busy. */
@@ -38,6 +42,9 @@ export class MqttListener {
     this.#server = net.createServer({ noDelay: true, highWaterMark: HIGH_WATER_BYTES }, (socket) => {
       this.#accept(socket);
     });
+    const { maxSockets, onRefused } = options;
+    if (maxSockets !== undefined) this.#server.maxConnections = maxSockets;
+    if (onRefused !== undefined) this.#server.on('drop', onRefused);
   }
 
   /**

@@ -2,6 +2,7 @@
  * The part of a node that knows no socket, file or process: entry `@quorate/node/runtime`, for simulations. It loads
  * neither the HTTP server nor the logger.
  */
+export { loadConfig } from '../config/load.ts';
 export type { NodeConfig } from '../config/schema.ts';
 export type { Clock } from '../raft/clock.ts';
 export type { PeerHandlers, TransportLogger } from '../transport/types.ts';

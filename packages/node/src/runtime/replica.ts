@@ -63,8 +63,6 @@ const BROKER_TICK_MS = 10;
 const MIB = 1024 * 1024;
 /** Unapplied proposals of this node beyond which its clients are not read. */
 const MAX_UNAPPLIED_BYTES = 8 * MIB;
-/** Messages waiting for one client whose session ends with its connection. */
-const MAX_QUEUED_MESSAGES = 100_000;
 
 /**
  * One member of the cluster: the log, the state and the clients' side of it, joined. Clock, network, disk and
@@ -205,7 +203,7 @@ export class Replica {
         nodeId: config.nodeId,
         version,
         environment: this.#environment(),
-        limits: { ...limits, maxUnappliedBytes: MAX_UNAPPLIED_BYTES, maxQueuedMessages: MAX_QUEUED_MESSAGES },
+        limits: { ...limits, maxUnappliedBytes: MAX_UNAPPLIED_BYTES },
         leaseWaitMs: serving.leaseMs * LEASE_DRIFT + LEASE_MARGIN_MS,
         gracePeriodMs: serving.gracePeriodMs,
         state: this.#options.recovered.state,

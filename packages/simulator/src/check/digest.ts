@@ -25,7 +25,8 @@ function describeSession(session: Session, lines: string[]): void {
     `session ${clientId} number ${number} epoch ${epoch} owner ${owner} version ${protocolVersion} expiry ${expiryIntervalSec} ` +
       `at ${expiresAtMs} receive ${receiveMaximum} will at ${willAtMs} sent ${maybeSentBefore}`,
   );
-  if (will !== null) lines.push(`  will ${will.topic} ${will.qos} ${will.retain} ${will.delayIntervalSec} ${text(will.payload)}`);
+  if (will !== null)
+    lines.push(`  will ${will.topic} ${will.qos} ${will.retain} ${will.delayIntervalSec} ${text(will.payload)}`);
   for (const filter of [...session.subscriptions.keys()].sort()) {
     lines.push(`  subscription ${JSON.stringify(session.subscriptions.get(filter))}`);
   }
@@ -36,7 +37,9 @@ function describeSession(session: Session, lines: string[]): void {
     const item = queue.get(sequence);
     if (item === null) continue;
     const { qos, retain, state, subscriptionIdentifiers, message } = item;
-    lines.push(`  ${sequence} ${qos} ${retain} ${state} ${subscriptionIdentifiers?.join() ?? ''} ${describeMessage(message)}`);
+    lines.push(
+      `  ${sequence} ${qos} ${retain} ${state} ${subscriptionIdentifiers?.join() ?? ''} ${describeMessage(message)}`,
+    );
   }
 }
 

@@ -81,13 +81,21 @@ export class LogChecker {
       return;
     }
     const same = known.term === entry.term && known.stampMs === entry.stampMs && equal(known.data, entry.data);
-    demand(same, 'state-machine-safety', () => `${node.id} applied another entry ${entry.index} (term ${entry.term}, not ${known.term})`);
+    demand(
+      same,
+      'state-machine-safety',
+      () => `${node.id} applied another entry ${entry.index} (term ${entry.term}, not ${known.term})`,
+    );
   }
 
   /** The first node to apply an entry: a majority must have it on disk by now. */
   #first(node: SimulatedNode, entry: AppliedEntry): void {
     const { index, term } = entry;
-    demand(index === this.#applied.length + 1, 'no-gap', () => `${node.id} applied ${index} after ${this.#applied.length}`);
+    demand(
+      index === this.#applied.length + 1,
+      'no-gap',
+      () => `${node.id} applied ${index} after ${this.#applied.length}`,
+    );
     const holders = this.#nodes.filter(({ disk }) => {
       const { compactedIndex, entries } = disk.durableLog;
       return index <= compactedIndex || entries.get(index)?.term === term;
@@ -95,7 +103,8 @@ export class LogChecker {
     demand(
       holders.length * 2 > this.#nodes.length,
       'P1-durable-on-a-majority',
-      () => `${node.id} applied entry ${index} of term ${term}, on disk only at ${holders.map(({ id }) => id).join() || 'nobody'}`,
+      () =>
+        `${node.id} applied entry ${index} of term ${term}, on disk only at ${holders.map(({ id }) => id).join() || 'nobody'}`,
     );
     // The data may be a view of something larger that changes later.
     this.#applied.push({ index, term, stampMs: entry.stampMs, data: Uint8Array.from(entry.data) });
@@ -106,7 +115,8 @@ export class LogChecker {
   compareState(node: SimulatedNode, replica: Replica): void {
     const { state } = replica.broker.machine;
     const current = state.appliedIndex === this.#reference.state.appliedIndex;
-    const expected = this.#states.get(state.appliedIndex) ?? (current ? describeState(this.#reference.state) : undefined);
+    const expected =
+      this.#states.get(state.appliedIndex) ?? (current ? describeState(this.#reference.state) : undefined);
     if (expected === undefined) return;
     this.statesCompared++;
     const found = describeState(state);

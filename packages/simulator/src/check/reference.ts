@@ -5,9 +5,11 @@ import {
   type CommandResult,
   CommandType,
   forEachBatch,
+  type OwnershipLoss,
   type Publish,
   readBatchHeader,
   readPublish,
+  type Session,
   type State,
   StateMachine,
   type StateSink,
@@ -30,6 +32,8 @@ export class Reference implements StateSink {
   readonly machine: StateMachine;
   /** By payload: the index at which it was first published. */
   readonly publishedAt = new Map<string, number>();
+  /** Connections that ended because the cluster gave their node up. */
+  readonly droppedEpochs = new Set<number>();
   readonly registers = new Map<string, RegisterWrite[]>();
   readonly #nowMs: () => number;
   /** The publications among the commands of each batch of the entry that is being applied. */
@@ -77,7 +81,11 @@ export class Reference implements StateSink {
   batchEnd(): void {}
   deliver(): void {}
   queued(): void {}
-  ownershipLost(): void {}
+
+  ownershipLost(_session: Session, _node: string, epoch: number, why: OwnershipLoss): void {
+    if (why === 'nodeDown') this.droppedEpochs.add(epoch);
+  }
+
   nodeChanged(): void {}
   checkpoint(): void {}
   clusterNamed(): void {}

@@ -1,19 +1,24 @@
 import { demand } from '../world/violation.ts';
-import type { Reference, RegisterWrite } from './reference.ts';
+import type { RegisterWrite } from './reference.ts';
+
+/** Where the order of writes is known from: the log. */
+export interface RegisterLog {
+  readonly registers: ReadonlyMap<string, readonly RegisterWrite[]>;
+}
 
 /**
  * P3 for retained messages: each topic is a register, linearizable by itself. The log gives the writes one order; a read must return
  * a value that the register had at or after everything that was complete before the read began.
  */
 export class RegisterChecker {
-  readonly #reference: Reference;
+  readonly #log: RegisterLog;
   readonly #nowMs: () => number;
   /** By topic: moments from which on reads may not see anything older than a place in the order. */
   readonly #bounds = new Map<string, { readonly fromMs: number; readonly position: number }[]>();
   reads = 0;
 
-  constructor(reference: Reference, nowMs: () => number) {
-    this.#reference = reference;
+  constructor(log: RegisterLog, nowMs: () => number) {
+    this.#log = log;
     this.#nowMs = nowMs;
   }
 
@@ -35,13 +40,16 @@ export class RegisterChecker {
       'P3-stale-read',
       () =>
         `${who} read ${value ?? 'nothing'} from ${topic}, but ${describe(writes, atLeast)} was complete before; ` +
-        `the log has ${writes.slice(-5).map((write) => `${write.position}:${write.value ?? 'nothing'}`).join(' ')}`,
+        `the log has ${writes
+          .slice(-5)
+          .map((write) => `${write.position}:${write.value ?? 'nothing'}`)
+          .join(' ')}`,
     );
     this.#bound(topic, Math.max(atLeast, valid.position));
   }
 
   #writes(topic: string): readonly RegisterWrite[] {
-    return this.#reference.registers.get(topic) ?? [];
+    return this.#log.registers.get(topic) ?? [];
   }
 
   #bound(topic: string, position: number): void {

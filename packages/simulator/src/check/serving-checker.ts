@@ -1,9 +1,9 @@
+import { sequenceOf } from '@quorate/broker';
 import type { Client } from '../client/client.ts';
 import type { SimulatedNode } from '../cluster/simulated-node.ts';
 import type { Wire } from '../cluster/wire.ts';
 import { demand } from '../world/violation.ts';
 import type { World } from '../world/world.ts';
-import { sequenceOf } from '@quorate/broker';
 import type { Reference } from './reference.ts';
 
 const CONNACK = 2;
@@ -115,7 +115,8 @@ export class ServingChecker {
     demand(
       index !== undefined && index <= applied,
       'P1-ack-before-commit',
-      () => `${node.id} acknowledged ${message.payload} at index ${applied}; it is at ${index ?? 'no'} place in the log`,
+      () =>
+        `${node.id} acknowledged ${message.payload} at index ${applied}; it is at ${index ?? 'no'} place in the log`,
     );
   }
 
@@ -127,7 +128,11 @@ export class ServingChecker {
     const sequence = sequenceOf(packetId, session.queue.headSequence);
     const highest = this.#sent.get(session.number) ?? -1;
     if (sequence <= highest) {
-      demand((header & DUP) !== 0, 'P5-dup', () => `${node.id} sent ${client.name} place ${sequence} again without DUP`);
+      demand(
+        (header & DUP) !== 0,
+        'P5-dup',
+        () => `${node.id} sent ${client.name} place ${sequence} again without DUP`,
+      );
       return;
     }
     demand(

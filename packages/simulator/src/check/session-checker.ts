@@ -37,16 +37,17 @@ export class SessionChecker {
     demand(
       expirySec !== null && awayMs > expirySec * 1000 * EARLIEST_EXPIRY,
       'P1-session-lost',
-      () => `the session of ${clientId} is gone; ${client.name} was away for ${Math.round(awayMs)} ms, expiry ${expirySec ?? 'never'}`,
+      () =>
+        `the session of ${clientId} is gone; ${client.name} was away for ${Math.round(awayMs)} ms, expiry ${expirySec ?? 'never'}`,
     );
   }
 
-  disconnected(client: Client, graceful: boolean): void {
+  disconnected(client: Client, graceful: boolean, closedMs: number): void {
     const { clientId, will } = client.plan;
     const acceptedMs = this.#acceptedMs.get(client.name);
     if (acceptedMs === undefined) return;
     this.#acceptedMs.delete(client.name);
-    this.#leftMs.set(clientId, this.#nowMs());
+    this.#leftMs.set(clientId, closedMs);
     if (will === null) return;
     const due = !graceful && will.delaySec === 0 && acceptedMs > this.#watchedSinceMs;
     const payload = `will/${client.name}/${client.connections}`;
@@ -68,6 +69,8 @@ export class SessionChecker {
 
   /** Wills of connections that broke which have not come. */
   missing(): string[] {
-    return [...this.#wills].filter(([, { due, count }]) => due && count === 0).map(([payload]) => `${payload} has not come`);
+    return [...this.#wills]
+      .filter(([, { due, count }]) => due && count === 0)
+      .map(([payload]) => `${payload} has not come`);
   }
 }

@@ -3,8 +3,8 @@ import type { SimulatedNode } from '../cluster/simulated-node.ts';
 import type { ClientEnd, Wire } from '../cluster/wire.ts';
 import type { Rng } from '../world/random.ts';
 import type { World } from '../world/world.ts';
-import { type Received, receive } from './receiving.ts';
 import type { ClientPlan } from './plan.ts';
+import { type Received, receive } from './receiving.ts';
 import { ClientSession, type Outgoing } from './session.ts';
 
 /** What the checkers are told of a client. */
@@ -13,8 +13,12 @@ export interface ClientWatcher {
   /** CONNACK with success has arrived. */
   accepted(client: Client, sessionPresent: boolean): void;
   /** The connection is over, whoever ended it. */
-  disconnected(client: Client, graceful: boolean): void;
-  publishing(client: Client, message: { topic: string; payload: string; qos: 0 | 1 | 2; retain: boolean }, again: boolean): void;
+  disconnected(client: Client, graceful: boolean, wire: Wire): void;
+  publishing(
+    client: Client,
+    message: { topic: string; payload: string; qos: 0 | 1 | 2; retain: boolean },
+    again: boolean,
+  ): void;
   /** PUBACK, or the first PUBREC. */
   acknowledged(client: Client, message: Outgoing): void;
   /** The server has forgotten the session: whether this message was published is unknown, and it is not sent again. */
@@ -68,8 +72,10 @@ export class Client implements ClientEnd {
   #node: SimulatedNode;
   #stopped = false;
   /** The register being read, and what has come of it. */
-  #reading: { readonly topic: string; readonly askedMs: number; subscribed: boolean; value: string | null } | null = null;
-  #control: { readonly packetId: number; readonly filter: string; readonly kind: 'subscribe' | 'unsubscribe' } | null = null;
+  #reading: { readonly topic: string; readonly askedMs: number; subscribed: boolean; value: string | null } | null =
+    null;
+  #control: { readonly packetId: number; readonly filter: string; readonly kind: 'subscribe' | 'unsubscribe' } | null =
+    null;
 
   constructor(options: ClientOptions) {
     this.options = options;
@@ -195,9 +201,10 @@ export class Client implements ClientEnd {
   }
 
   #ended(graceful: boolean): void {
+    const { wire } = this;
     this.wire = null;
     this.live = false;
-    this.options.watcher.disconnected(this, graceful);
+    if (wire !== null) this.options.watcher.disconnected(this, graceful, wire);
     this.#retry();
   }
 
@@ -230,8 +237,7 @@ export class Client implements ClientEnd {
     if (packet.cmd === 'connack') {
       this.#receiveMaximum = packet.properties?.receiveMaximum ?? 0xffff;
       this.#connack(packet.sessionPresent, packet.returnCode ?? packet.reasonCode ?? 0);
-    }
-    else if (packet.cmd === 'pingresp') this.#endRead();
+    } else if (packet.cmd === 'pingresp') this.#endRead();
     else if (packet.cmd === 'suback') this.#suback(packet.messageId ?? 0, Number(packet.granted[0]));
     else if (packet.cmd === 'unsuback') this.#unsuback(packet.messageId ?? 0);
     else receive(this, packet);

@@ -9,7 +9,12 @@ export interface ClientPlan {
   readonly expirySec: number | null;
   readonly subscriptions: readonly { readonly filter: string; readonly qos: 0 | 1 | 2 }[];
   readonly publishes: PublishPlan | null;
-  readonly will: { readonly topic: string; readonly qos: 0 | 1 | 2; readonly retain: boolean; readonly delaySec: number } | null;
+  readonly will: {
+    readonly topic: string;
+    readonly qos: 0 | 1 | 2;
+    readonly retain: boolean;
+    readonly delaySec: number;
+  } | null;
   /** Subscribes and unsubscribes again and again. */
   readonly churns: boolean;
   /** Reads retained registers: subscribes, waits for what comes, unsubscribes. */

@@ -2,7 +2,7 @@ import type { Rng } from '../world/random.ts';
 import type { World } from '../world/world.ts';
 import { type DiskMutation, type DiskProfile, SimulatedDisk } from './disk.ts';
 import { Network, type NetworkProfile } from './network.ts';
-import { nodeConfig, type NodeTuning } from './node-config.ts';
+import { type NodeTuning, nodeConfig } from './node-config.ts';
 import { type NodeWatcher, SimulatedNode } from './simulated-node.ts';
 import type { WireProfile } from './wire.ts';
 
@@ -47,8 +47,12 @@ export class Cluster {
               this.#reach();
               watcher.started(node, replica, recovered);
             },
-            stepped: watcher.stepped,
-            wrote: watcher.wrote,
+            stepped: (node, replica) => {
+              watcher.stepped(node, replica);
+            },
+            wrote: (node, wire, bytes) => {
+              watcher.wrote(node, wire, bytes);
+            },
             ended: (node) => {
               this.#reach();
               watcher.ended(node);

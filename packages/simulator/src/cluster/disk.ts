@@ -1,5 +1,5 @@
-import { type CrashOptions, MemoryDisk, MemoryLogStore, StorageError } from '@quorate/storage';
 import type { Entry } from '@quorate/consensus';
+import { type CrashOptions, MemoryDisk, MemoryLogStore, StorageError } from '@quorate/storage';
 import type { Rng } from '../world/random.ts';
 import type { World } from '../world/world.ts';
 

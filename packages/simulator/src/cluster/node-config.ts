@@ -1,4 +1,4 @@
-import type { NodeConfig } from '@quorate/node/runtime';
+import { loadConfig, type NodeConfig } from '@quorate/node/runtime';
 
 /** What differs from seed to seed in how nodes are configured. */
 export interface NodeTuning {
@@ -13,47 +13,25 @@ export interface NodeTuning {
   readonly maxInflightAppends: number;
 }
 
-const MIB = 1024 * 1024;
+/** Less than a configuration may have: what is not recent is read from the disk. */
+const RECENT_LOG_BYTES = 64 * 1024;
+const OUTGOING_BUFFER_BYTES = 64 * 1024;
 
-/** A complete configuration: small windows, so that they fill up. */
+/** The configuration of one node; what a seed does not choose has its default. */
 export function nodeConfig(id: string, ids: readonly string[], tuning: NodeTuning): NodeConfig {
-  const address = { host: '127.0.0.1', port: 1 };
-  return {
-    nodeId: id,
-    dataDir: 'none',
-    mqtt: address,
-    http: address,
-    peer: address,
-    advertise: { mqtt: address, http: address, peer: address },
-    cluster: new Map(ids.map((member) => [member, address])),
-    allowAnonymous: false,
-    insecureHttp: false,
-    insecurePeers: false,
-    log: { level: 'info', pretty: false },
-    raft: {
-      electionTimeoutMs: tuning.electionTimeoutMs,
-      heartbeatIntervalMs: tuning.heartbeatIntervalMs,
-      tickIntervalMs: 10,
-      maxAppendBytes: tuning.maxAppendBytes,
-      maxInflightAppends: tuning.maxInflightAppends,
-      maxInflightBytes: MIB,
-      recentLogBytes: 64 * 1024,
-      maxUncommittedBytes: MIB,
-      slowWriteMs: 100,
+  const { electionTimeoutMs, heartbeatIntervalMs, maxAppendBytes, maxInflightAppends } = tuning;
+  const { leaseMs, gracePeriodMs, receiveMaximum, maxInflightMessages, checkpointIntervalMs } = tuning;
+  const config = loadConfig({
+    values: {
+      nodeId: id,
+      dataDir: 'none',
+      cluster: Object.fromEntries(ids.map((member, at) => [member, `127.0.0.1:${7001 + at}`])),
+      raft: { electionTimeoutMs, heartbeatIntervalMs, maxAppendBytes, maxInflightAppends },
+      serving: { leaseMs, gracePeriodMs },
+      limits: { receiveMaximum, maxInflightMessages, maxOutgoingBufferBytes: OUTGOING_BUFFER_BYTES },
+      checkpoint: { intervalMs: checkpointIntervalMs },
+      sysIntervalSec: 0,
     },
-    serving: { leaseMs: tuning.leaseMs, gracePeriodMs: tuning.gracePeriodMs },
-    limits: {
-      maxPacketSizeBytes: MIB,
-      maxConnections: 1_000,
-      receiveMaximum: tuning.receiveMaximum,
-      maxKeepAliveSec: 65_535,
-      maxInflightMessages: tuning.maxInflightMessages,
-      maxOutgoingBufferBytes: 64 * 1024,
-      maxSubscriptionsPerClient: 100,
-      maxTopicLevels: 16,
-      connectTimeoutMs: 5_000,
-    },
-    checkpoint: { intervalMs: tuning.checkpointIntervalMs, maxBytes: MIB },
-    sysIntervalSec: 0,
-  };
+  });
+  return { ...config, raft: { ...config.raft, recentLogBytes: RECENT_LOG_BYTES } };
 }

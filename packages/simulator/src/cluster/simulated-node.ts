@@ -1,10 +1,10 @@
 import type { Clock, NodeConfig, Recovered, TransportLogger } from '@quorate/node/runtime';
-import { recover, Replica } from '@quorate/node/runtime';
+import { Replica, recover } from '@quorate/node/runtime';
 import { MemoryStateStore } from '@quorate/storage';
 import type { Rng } from '../world/random.ts';
 import { Violation } from '../world/violation.ts';
 import type { World } from '../world/world.ts';
-import { SimulatedDisk, SimulatedLogStore } from './disk.ts';
+import { type SimulatedDisk, SimulatedLogStore } from './disk.ts';
 import type { Network } from './network.ts';
 import { SimulatedTransport } from './transport.ts';
 import { type ClientEnd, Wire, type WireProfile } from './wire.ts';
@@ -207,7 +207,9 @@ export class SimulatedNode {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#world.note(this.id, 'fatal', error instanceof Error ? error.message : text);
     if (!this.mayFail) {
-      this.#world.fail(error instanceof Violation ? error : new Violation('no-fatal-error', `${this.id} ended: ${text}`));
+      this.#world.fail(
+        error instanceof Violation ? error : new Violation('no-fatal-error', `${this.id} ended: ${text}`),
+      );
       return;
     }
     this.#world.count('process ended by a disk error');

@@ -127,6 +127,7 @@ const HELLO = {
 } as const;
 
 function bytesOf(frame: EncodedFrame): Buffer {
-  if (frame.attachments.length === 0) return Buffer.from(frame.head.buffer, frame.head.byteOffset, frame.head.byteLength);
+  if (frame.attachments.length === 0)
+    return Buffer.from(frame.head.buffer, frame.head.byteOffset, frame.head.byteLength);
   return Buffer.concat([frame.head, ...frame.attachments], frame.sizeBytes);
 }

@@ -48,6 +48,8 @@ export class Wire implements ClientSocket {
   readonly #profile: WireProfile;
   readonly #up: Stream = { lastArrivalMs: 0, held: [] };
   readonly #down: Stream = { lastArrivalMs: 0, held: [] };
+  /** When the server's side was closed, if it was. */
+  serverClosedMs = Number.POSITIVE_INFINITY;
   #stalled = false;
   #serverReads = true;
   #serverOpen = true;
@@ -100,7 +102,7 @@ export class Wire implements ClientSocket {
 
   end(): void {
     if (!this.#serverOpen) return;
-    this.#serverOpen = false;
+    this.#closeServer();
     this.#travel(this.#down, () => this.#clientSeesEnd());
   }
 
@@ -160,9 +162,15 @@ export class Wire implements ClientSocket {
 
   /** The node's process is gone. With `silently` the client is not told either. */
   serverDied(silently: boolean): void {
-    this.#serverOpen = false;
+    this.#closeServer();
     if (silently || !this.#clientOpen) return;
     this.#travel(this.#down, () => this.#clientSeesEnd());
+  }
+
+  #closeServer(): void {
+    if (!this.#serverOpen) return;
+    this.#serverOpen = false;
+    this.serverClosedMs = this.#world.nowMs;
   }
 
   #clientSeesEnd(): void {
@@ -173,7 +181,7 @@ export class Wire implements ClientSocket {
   }
 
   #serverSeesEnd(): void {
-    this.#serverOpen = false;
+    this.#closeServer();
     this.connection?.socketClosed();
   }
 

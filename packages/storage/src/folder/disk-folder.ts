@@ -70,7 +70,8 @@ export class DiskFolder implements Folder {
 
   async #make(): Promise<void> {
     if (this.#made) return;
-    if ((await mkdir(this.path, { recursive: true, mode: 0o700 })) !== undefined) await syncDirectory(dirname(this.path));
+    if ((await mkdir(this.path, { recursive: true, mode: 0o700 })) !== undefined)
+      await syncDirectory(dirname(this.path));
     this.#made = true;
   }
 }

@@ -1,6 +1,6 @@
 import { ClassicLevel } from 'classic-level';
 import { hasCode, reasonOf, StorageError, type StorageErrorCode } from '../errors.ts';
-import { findDamageReports } from './diagnostics.ts';
+import { type AcknowledgedReports, findDamageReports } from './diagnostics.ts';
 import { findSilentDamage } from './write-ahead-log.ts';
 
 export type Level = ClassicLevel<Buffer, Buffer>;
@@ -22,20 +22,24 @@ export interface LevelDatabase {
   readonly path: string;
   /** Signs of damage in LevelDB's files: what it reported at this start or the one before, and what it keeps silent. */
   readonly doubts: readonly string[];
+  /** LevelDB's `LOG` as far as `doubts` tell of it: when they are dealt with, pass it to the next opening. */
+  readonly reports: AcknowledgedReports;
 }
 
 /**
  * Opens or creates a LevelDB database. LevelDB's LOCK keeps other processes out for as long as it is open.
  * @param damaged code to use when LevelDB finds its files damaged
+ * @param acknowledged what of its reports was dealt with: not doubted again
  * @throws StorageError DIRECTORY_LOCKED, DATABASE_NOT_OPENED or `damaged`
  */
 export async function openLevelDatabase(
   path: string,
   tuning: LevelTuning,
   damaged: StorageErrorCode,
+  acknowledged: AcknowledgedReports | null = null,
 ): Promise<LevelDatabase> {
   // Opening renames LOG to LOG.old. Read it first: the process before may have ended before it could report.
-  const earlier = await findDamageReports(path);
+  const earlier = await findDamageReports(path, acknowledged);
   const silent = await findSilentDamage(path);
   // Only now: abstract-level begins to open by itself, one tick after construction.
   const level: Level = new ClassicLevel(path, {
@@ -52,11 +56,11 @@ export async function openLevelDatabase(
   }
   const now = await findDamageReports(path);
   const doubts = [
-    ...earlier.map((line) => `LevelDB reported in the run before, in ${path}: ${line}`),
+    ...earlier.findings.map((line) => `LevelDB reported in the run before, in ${path}: ${line}`),
     ...silent.map((finding) => `In ${path}, before LevelDB opened it: ${finding}.`),
-    ...now.map((line) => `LevelDB reported at this start, in ${path}: ${line}`),
+    ...now.findings.map((line) => `LevelDB reported at this start, in ${path}: ${line}`),
   ];
-  return { level, path, doubts };
+  return { level, path, doubts, reports: now.read };
 }
 
 function openError(path: string, error: unknown, damaged: StorageErrorCode): StorageError {

@@ -27,6 +27,13 @@ export interface LevelLogStoreOptions {
   readonly compactAfterDeletes?: number;
   /** Or at this many bytes of dead range in its files. Default 32 MiB. */
   readonly compactAfterBytes?: number;
+  /**
+   * Where an installed snapshot stands. A log that still begins before it is brought there by `open`, as `compact` does:
+   * the end of an installation that a crash interrupted.
+   */
+  readonly installed?: { readonly index: number; readonly term: number } | null;
+  /** Told by `open`, before it resolves, which doubts there are, and how far the log was durable as far as is known. */
+  readonly onDoubts?: (doubts: readonly string[], highWaterIndex: number) => Promise<void>;
 }
 
 /**
@@ -70,6 +77,11 @@ export class LevelLogStore implements LogStore {
     return this.#doubts;
   }
 
+  /** The log begins after this entry. */
+  get compactedIndex(): number {
+    return this.#bounds.compactedIndex;
+  }
+
   /** @throws StorageError LOG_CORRUPTED when an entry is missing, damaged or breaks the chain. */
   async open(): Promise<OpenedLog> {
     this.#gate.beginOpen();
@@ -78,8 +90,12 @@ export class LevelLogStore implements LogStore {
       const { superblock, found } = await Superblock.open(this.#options.superblockPath);
       this.#superblock = superblock;
       const lastIndex = bounds.compactedIndex + entries.length;
-      const recovered = await recoverHard(this.#database, this.#group, found, lastIndex);
+      const installed = this.#options.installed ?? { index: 0, term: 0 };
+      // An installed snapshot stands for everything through its index, whatever the log lacks of it.
+      const heldIndex = Math.max(lastIndex, installed.index);
+      const recovered = await recoverHard(this.#database, this.#group, found, heldIndex);
       this.#doubts = [...this.#database.doubts, ...recovered.doubts];
+      await this.#options.onDoubts?.(this.#doubts, Math.max(heldIndex, found.content?.highWaterIndex ?? 0));
       this.#bounds = bounds;
       this.#lastCrc = lastCrc;
       this.#hard = recovered.hard;
@@ -89,10 +105,17 @@ export class LevelLogStore implements LogStore {
       if (recovered.rewriteSuperblock) await this.#writeSuperblock(this.#hard, lastIndex);
       await deleteLeftovers(this.#level, this.#group, bounds.compactedIndex);
       this.#purger = this.#makePurger();
+      await this.#beginAfter(installed.index, installed.term);
       this.#gate.endOpen();
       const { term, vote } = this.#hard;
-      const { compactedIndex, compactedTerm } = bounds;
-      return { hardState: { term, vote }, compactedIndex, compactedTerm, entries };
+      const { compactedIndex, compactedTerm } = this.#bounds;
+      const kept = this.#terms.lastIndex - compactedIndex;
+      return {
+        hardState: { term, vote },
+        compactedIndex,
+        compactedTerm,
+        entries: entries.slice(entries.length - kept),
+      };
     } catch (error) {
       await this.#superblock?.close().catch(() => {});
       throw this.#gate.fail('open the log', error);
@@ -158,11 +181,9 @@ export class LevelLogStore implements LogStore {
     const action = 'compact the log';
     this.#gate.enter(action);
     try {
-      if (throughIndex <= this.#bounds.compactedIndex) return;
       const purging = this.#purger?.inFlight;
       if (purging) await purging;
-      if (this.#terms.termAt(throughIndex) === throughTerm) await this.#dropPrefix(throughIndex, throughTerm);
-      else await this.#discardAll(throughIndex, throughTerm);
+      await this.#beginAfter(throughIndex, throughTerm);
       if (this.#gate.error !== null) throw this.#gate.error;
     } catch (error) {
       throw this.#gate.fail(action, error);
@@ -232,6 +253,12 @@ export class LevelLogStore implements LogStore {
   async #writeSuperblock(hard: HardRecord, highWaterIndex: number): Promise<void> {
     await (this.#superblock as Superblock).write({ hard, highWaterIndex });
     this.#highWaterIndex = highWaterIndex;
+  }
+
+  async #beginAfter(index: number, term: number): Promise<void> {
+    if (index <= this.#bounds.compactedIndex) return;
+    if (this.#terms.termAt(index) === term) await this.#dropPrefix(index, term);
+    else await this.#discardAll(index, term);
   }
 
   async #dropPrefix(throughIndex: number, throughTerm: number): Promise<void> {

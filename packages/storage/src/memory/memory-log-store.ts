@@ -6,6 +6,7 @@ import { checkWrite } from '../log/write-rules.ts';
 import type { LogStore, LogWrite, OpenedLog } from '../types.ts';
 import { WriteGate } from '../write-gate.ts';
 import type { DiskStep, MemoryDisk } from './memory-disk.ts';
+import { stateRegion } from './memory-state-store.ts';
 
 /** The durable content, in the parts that the LevelDB store has. */
 interface LogRegion {
@@ -25,6 +26,7 @@ export class MemoryLogStore implements LogStore {
   readonly #generation: number;
   readonly #region: LogRegion;
   readonly #gate: WriteGate;
+  readonly #group: number;
   #doubts: readonly string[] = [];
   #terms = new TermRuns(0, 0);
   #compactedIndex = 0;
@@ -34,6 +36,7 @@ export class MemoryLogStore implements LogStore {
   constructor(disk: MemoryDisk, group = 0) {
     this.#disk = disk;
     this.#generation = disk.generation;
+    this.#group = group;
     this.#gate = new WriteGate('log store', `memory, group ${group}`);
     this.#region = disk.region<LogRegion>(`log-${group}`, () => ({
       compactedIndex: 0,
@@ -49,10 +52,16 @@ export class MemoryLogStore implements LogStore {
     return this.#doubts;
   }
 
+  /** The log begins after this entry. */
+  get compactedIndex(): number {
+    return this.#compactedIndex;
+  }
+
   async open(): Promise<OpenedLog> {
     this.#gate.beginOpen();
     try {
       this.#checkAlive('open the log');
+      this.#finishInstall();
       const { compactedIndex, compactedTerm, superblock, hard } = this.#region;
       const entries = this.#walk();
       this.#terms = new TermRuns(compactedIndex, compactedTerm);
@@ -167,6 +176,14 @@ export class MemoryLogStore implements LogStore {
       if (hardState !== null) region.hard = hard;
     });
     return steps;
+  }
+
+  /** What `LevelLogStore.open` does when an installation was interrupted. */
+  #finishInstall(): void {
+    const { installed } = stateRegion(this.#disk, this.#group);
+    if (installed === null || installed.appliedIndex <= this.#region.compactedIndex) return;
+    const { appliedIndex, appliedTerm } = installed;
+    this.#setBounds(appliedIndex, appliedTerm, this.#region.entries.get(appliedIndex)?.term === appliedTerm);
   }
 
   #setBounds(index: number, term: number, keep: boolean): void {

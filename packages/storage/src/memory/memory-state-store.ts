@@ -1,5 +1,7 @@
 import { asBuffer } from '../bytes.ts';
 import { StorageError } from '../errors.ts';
+import type { SnapshotSource, StateRecord } from '../snapshot/types.ts';
+import { RecordHash } from '../state/record-hash.ts';
 import { checkPosition } from '../state/write-rules.ts';
 import type { StatePosition, StateStore, StateWrite } from '../types.ts';
 import { WriteGate } from '../write-gate.ts';
@@ -8,26 +10,50 @@ import type { MemoryDisk } from './memory-disk.ts';
 interface StateRegion {
   position: StatePosition;
   /** By the key's bytes as latin1 text, whose order of code units is the bytewise order. */
-  readonly records: Map<string, Uint8Array>;
+  records: Map<string, Uint8Array>;
+  /** Goes up when a snapshot takes the place of the records: stores opened before are dead. */
+  installs: number;
+  /** Where the newest installed snapshot stands; the log store begins no earlier. */
+  installed: StatePosition | null;
+}
+
+/** The state of a group on a simulated disk. For this package. */
+export function stateRegion(disk: MemoryDisk, group: number): StateRegion {
+  return disk.region<StateRegion>(`state-${group}`, () => ({
+    position: { appliedIndex: 0, appliedTerm: 0 },
+    records: new Map(),
+    installs: 0,
+    installed: null,
+  }));
 }
 
 const LOAD_SLICE_RECORDS = 1000;
 
 /** The twin of `LevelStateStore` on a `MemoryDisk`. */
-export class MemoryStateStore implements StateStore {
+export class MemoryStateStore implements StateStore, SnapshotSource {
   readonly #disk: MemoryDisk;
   readonly #generation: number;
   readonly #region: StateRegion;
   readonly #gate: WriteGate;
+  readonly #installs: number;
+  #writes = 0;
+  /** Sorted keys, for reading in slices; null when they may have changed. */
+  #keys: string[] | null = null;
 
   constructor(disk: MemoryDisk, group = 0) {
     this.#disk = disk;
     this.#generation = disk.generation;
     this.#gate = new WriteGate('state store', `memory, group ${group}`);
-    this.#region = disk.region<StateRegion>(`state-${group}`, () => ({
-      position: { appliedIndex: 0, appliedTerm: 0 },
-      records: new Map(),
-    }));
+    this.#region = stateRegion(disk, group);
+    this.#installs = this.#region.installs;
+  }
+
+  get position(): StatePosition {
+    return this.#region.position;
+  }
+
+  get writes(): number {
+    return this.#writes;
   }
 
   async open(): Promise<StatePosition> {
@@ -49,9 +75,38 @@ export class MemoryStateStore implements StateStore {
     }
   }
 
+  async readSlice(after: Uint8Array | null, maxRecords: number, maxBytes: number): Promise<StateRecord[]> {
+    this.#gate.check('read the state');
+    this.#checkAlive('read the state');
+    this.#keys ??= [...this.#region.records.keys()].sort();
+    const keys = this.#keys;
+    const slice: StateRecord[] = [];
+    let bytes = 0;
+    for (let i = after === null ? 0 : firstAfter(keys, textOf(after)); i < keys.length; i++) {
+      const key = keys[i] as string;
+      const value = this.#region.records.get(key);
+      if (value === undefined) continue;
+      bytes += key.length + value.length;
+      if (slice.length >= maxRecords || (slice.length > 0 && bytes > maxBytes)) break;
+      slice.push([Buffer.from(key, 'latin1'), value]);
+    }
+    return slice;
+  }
+
+  /** See `LevelStateStore.recordHash`. */
+  async recordHash(): Promise<RecordHash> {
+    const hash = new RecordHash();
+    await this.load((key, value) => {
+      hash.add(key, value);
+    });
+    return hash;
+  }
+
   async write(write: StateWrite): Promise<void> {
     const action = 'write the state';
     this.#gate.enter(action);
+    this.#writes += 1;
+    this.#keys = null;
     try {
       this.#checkAlive(action);
       checkPosition(this.#region.position, write.position);
@@ -78,6 +133,10 @@ export class MemoryStateStore implements StateStore {
   #checkAlive(action: string): void {
     if (this.#generation !== this.#disk.generation)
       throw this.#gate.fail(action, new StorageError('CRASHED', { action }));
+    if (this.#installs !== this.#region.installs) {
+      const reason = 'a snapshot was installed in its place';
+      throw this.#gate.fail(action, new StorageError('STORAGE_FAILED', { action, path: 'memory', reason }));
+    }
   }
 }
 
@@ -90,6 +149,18 @@ function copyOf(write: StateWrite): { position: StatePosition; puts: [string, Ui
   };
 }
 
-function textOf(key: Uint8Array): string {
+/** Position of the first of the sorted `keys` behind `after`. */
+function firstAfter(keys: readonly string[], after: string): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((keys[middle] as string) <= after) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+export function textOf(key: Uint8Array): string {
   return asBuffer(key).toString('latin1');
 }

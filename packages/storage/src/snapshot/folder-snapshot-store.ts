@@ -3,14 +3,7 @@ import { invariant, StorageError } from '../errors.ts';
 import type { Folder } from '../folder/folder.ts';
 import { SnapshotFile } from './reader.ts';
 import { FolderSnapshotReceiver } from './receiver.ts';
-import type {
-  SnapshotFacts,
-  SnapshotInfo,
-  SnapshotReader,
-  SnapshotSource,
-  SnapshotStore,
-  StepHook,
-} from './types.ts';
+import type { SnapshotFacts, SnapshotInfo, SnapshotReader, SnapshotSource, SnapshotStore, StepHook } from './types.ts';
 import { dumpState } from './writer.ts';
 
 const CREATING = 'creating.tmp';

@@ -255,6 +255,8 @@ function toPlain({ configuration, ...rest }: SnapshotInfo): Record<string, unkno
 
 /** The checksum held: the members are what `toPlain` wrote. */
 function fromPlain(plain: Record<string, unknown>): SnapshotInfo {
-  const { configuration, ...rest } = plain as unknown as Omit<SnapshotInfo, 'configuration'> & { configuration: string };
+  const { configuration, ...rest } = plain as unknown as Omit<SnapshotInfo, 'configuration'> & {
+    configuration: string;
+  };
   return { ...rest, configuration: Uint8Array.from(Buffer.from(configuration, 'base64')) };
 }

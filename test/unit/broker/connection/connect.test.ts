@@ -1,6 +1,16 @@
 import { LogBus } from '../../../support/log-bus.ts';
 import { assert, suite } from '../../../support/suite.ts';
-import { codeOf, connected, connectPacket, dial, goodbye, persistent, publish, SETTLE_MS, subscribed } from '../support.ts';
+import {
+  codeOf,
+  connected,
+  connectPacket,
+  dial,
+  goodbye,
+  persistent,
+  publish,
+  SETTLE_MS,
+  subscribed,
+} from '../support.ts';
 
 const test = suite('broker: connect');
 
@@ -95,7 +105,10 @@ test('what a client sends behind its CONNECT waits for the CONNACK', () => {
   publish(client, 't', 'x', 1, { messageId: 1 });
   client.send({ cmd: 'pingreq' });
   bus.run(SETTLE_MS);
-  assert.equal(client.received.map(({ cmd }) => cmd), ['connack', 'pingresp', 'puback']);
+  assert.equal(
+    client.received.map(({ cmd }) => cmd),
+    ['connack', 'pingresp', 'puback'],
+  );
   bus.assertForgotten();
 });
 
@@ -138,7 +151,9 @@ test('the will: on a lost connection, on DISCONNECT 0x04, not on DISCONNECT', ()
 test('a will that no PUBLISH would be allowed to is refused', () => {
   const bus = new LogBus();
   const system = dial(bus, 'n1', 'a', { will: { topic: '$SYS/x', payload: Buffer.from(''), qos: 0, retain: false } });
-  const deep = dial(bus, 'n1', 'b', { will: { topic: '/'.repeat(16), payload: Buffer.from(''), qos: 0, retain: false } });
+  const deep = dial(bus, 'n1', 'b', {
+    will: { topic: '/'.repeat(16), payload: Buffer.from(''), qos: 0, retain: false },
+  });
   bus.run(SETTLE_MS);
   assert.is(codeOf(system.next('connack')), 0x90);
   assert.is(codeOf(deep.next('connack')), 0x90);

@@ -34,9 +34,18 @@ test('a resumed session on another node: same identifiers, DUP, in order, and wh
   bus.run(SETTLE_MS);
   const again = second.takeAll('publish');
   assert.equal(payloads(again), numbers(1, 6));
-  assert.equal(again.map(({ dup }) => dup), [true, true, true, true, false, false]);
-  assert.equal(again.slice(0, 4).map(({ messageId }) => messageId), sent.map(({ messageId }) => messageId));
-  assert.equal(again.map(({ qos }) => qos), [1, 1, 1, 2, 2, 2]);
+  assert.equal(
+    again.map(({ dup }) => dup),
+    [true, true, true, true, false, false],
+  );
+  assert.equal(
+    again.slice(0, 4).map(({ messageId }) => messageId),
+    sent.map(({ messageId }) => messageId),
+  );
+  assert.equal(
+    again.map(({ qos }) => qos),
+    [1, 1, 1, 2, 2, 2],
+  );
   bus.assertForgotten();
 });
 

@@ -26,7 +26,8 @@ for (const version of [3, 4, 5] as const satisfies Version[]) {
     for (const subscriber of subscribers) {
       const got = subscriber.takeAll('publish');
       assert.equal(payloads(got).sort(), ['0', '1', '2']);
-      for (const { qos, payload, dup, retain } of got) assert.equal([`${qos}`, dup, retain], [payload.toString(), false, false]);
+      for (const { qos, payload, dup, retain } of got)
+        assert.equal([`${qos}`, dup, retain], [payload.toString(), false, false]);
       assert.is(subscriber.take('pubrel').messageId, got.find(({ qos }) => qos === 2)?.messageId);
     }
     bus.assertForgotten();
@@ -89,7 +90,10 @@ for (const clean of [true, false]) {
     publish(client, 't', 'y', 2, { messageId: 7 });
     bus.run(SETTLE_MS);
     assert.equal(payloads(watcher.takeAll('publish')), ['x', 'y']);
-    assert.equal(client.received.map(({ cmd }) => cmd), ['pubrec']);
+    assert.equal(
+      client.received.map(({ cmd }) => cmd),
+      ['pubrec'],
+    );
     bus.assertForgotten();
   });
 }
@@ -190,8 +194,14 @@ test('topic aliases', () => {
   publish(client, '', '4', 1, { messageId: 4, properties: { topicAlias: 5 } });
   bus.run(SETTLE_MS);
   const got = watcher.takeAll('publish');
-  assert.equal(got.map(({ topic }) => topic), ['one', 'one', 'two', 'two']);
-  assert.ok(got.every(({ properties }) => properties?.topicAlias === undefined), 'an alias is one connection’s');
+  assert.equal(
+    got.map(({ topic }) => topic),
+    ['one', 'one', 'two', 'two'],
+  );
+  assert.ok(
+    got.every(({ properties }) => properties?.topicAlias === undefined),
+    'an alias is one connection’s',
+  );
   publish(client, '', 'x', 0, { properties: { topicAlias: 6 } });
   bus.run(SETTLE_MS);
   assert.is(goodbye(client), 0x94);
@@ -231,17 +241,26 @@ test('what was published before DISCONNECT counts', () => {
 });
 
 test('one order at all subscribers of a topic', () => {
-  const bus = new LogBus({ seed: 7, maxDelayMs: 30, maxApplyDelayMs: 30, maxCommitMs: 10, lossRate: 0.1, duplicateRate: 0.2 });
+  const bus = new LogBus({
+    seed: 7,
+    maxDelayMs: 30,
+    maxApplyDelayMs: 30,
+    maxCommitMs: 10,
+    lossRate: 0.1,
+    duplicateRate: 0.2,
+  });
   bus.run(2000);
   const ids = ['n1', 'n2', 'n3'];
   const dialled = (name: string): ReturnType<typeof dial>[] => ids.map((node) => dial(bus, node, `${name}-${node}`));
   const subscribers = dialled('sub');
   const publishers = dialled('pub');
   bus.run(4000);
-  for (const subscriber of subscribers) subscriber.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 't', qos: 1 }] });
+  for (const subscriber of subscribers)
+    subscriber.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 't', qos: 1 }] });
   bus.run(4000);
   for (let round = 1; round <= 20; round++) {
-    for (const [at, publisher] of publishers.entries()) publish(publisher, 't', `${at}.${round}`, 1, { messageId: round });
+    for (const [at, publisher] of publishers.entries())
+      publish(publisher, 't', `${at}.${round}`, 1, { messageId: round });
     bus.run(10);
   }
   bus.run(20_000);

@@ -1,4 +1,4 @@
-import { ByteWriter, InvariantError, writeClusterInit, writeNodeUp, writeTick } from '@quorate/broker';
+import { ByteWriter, InvariantError, writeClusterInit, writeNodeDown, writeNodeUp, writeTick } from '@quorate/broker';
 import { assert, suite } from '../../../support/suite.ts';
 import { Bench, connectCommand, PERSISTENT, sealBatch } from './support/log.ts';
 
@@ -38,6 +38,14 @@ test('a new incarnation ends the old one for good', () => {
   assert.is(bench.apply([late]).length, 0);
   assert.is(bench.apply([sealBatch('a', 1, 1, nodeUp)]).length, 0, 'nor can it introduce itself again');
   assert.is(bench.state.nodes.get('a')?.incarnation, 2);
+});
+
+test('a node that was given up is not heard until it comes back under a new incarnation', () => {
+  const bench = new Bench();
+  bench.on('b', (writer) => writeNodeDown(writer, { nodeId: 'a', incarnation: 1, term: 1 }));
+  assert.is(bench.apply([bench.seal('a', connect('c'))]).length, 0);
+  bench.nodeUp('a');
+  assert.is(bench.apply([bench.seal('a', connect('c'))]).length, 1);
 });
 
 test('a batch of nobody is skipped: unknown, not introduced, not the first, without a name', () => {

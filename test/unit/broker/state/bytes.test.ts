@@ -25,7 +25,10 @@ test('what is written is read, wherever the buffer had to grow', () => {
       const reader = new ByteReader(writer.take());
       for (const each of fields) {
         const read = reader[each.kind]();
-        assert.equal(read instanceof Uint8Array ? [...read] : read, each.value instanceof Uint8Array ? [...each.value] : each.value);
+        assert.equal(
+          read instanceof Uint8Array ? [...read] : read,
+          each.value instanceof Uint8Array ? [...each.value] : each.value,
+        );
       }
       assert.is(reader.at, reader.end);
     }),

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { seedFor } from '../../../support/seed.ts';
 import { assert, suite } from '../../../support/suite.ts';
 import { checkConsistency, digest, dumpOf, withoutIdleCursors } from './support/digest.ts';
+import { withLimit } from './support/limits.ts';
 import { Bench, RecordingSink, RecordStore } from './support/log.ts';
 import { endEverything, type History, history, play } from './support/random-log.ts';
 
@@ -13,7 +14,18 @@ import { endEverything, type History, history, play } from './support/random-log
 
 const test = suite('state: replay');
 
-const RUNS = { numRuns: 150 };
+/** With the smaller one, queues fill up and give up what expired. */
+const queueLimit = fc.constantFrom(3, 100_000);
+
+function holds(title: string, body: (steps: History) => void): void {
+  const run = (): void => {
+    const property = fc.property(history, queueLimit, (steps, limit) => {
+      withLimit('queuedMessagesPerSession', limit, () => body(steps));
+    });
+    fc.assert(property, { seed: seedFor(title), numRuns: 150 });
+  };
+  test(title, run, { timeoutMs: 120_000 });
+}
 
 function toHex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
@@ -52,69 +64,48 @@ function logOf(steps: History): { readonly log: readonly AppliedEntry[]; readonl
   return { log: bench.log, restored };
 }
 
-test(
-  'a node restored at any checkpoint goes on exactly as one that never stopped',
-  () => {
-    const property = fc.property(history, (steps) => {
-      const { log, restored } = logOf(steps);
-      const straight = new Node();
-      const interrupted = new Node();
-      for (const entry of log) {
-        const expected = straight.apply(entry, false);
-        assert.equal(interrupted.apply(entry, restored.has(entry.index)), expected, `entry ${entry.index}`);
-        assert.equal(digest(interrupted.machine.state), digest(straight.machine.state), `after entry ${entry.index}`);
-        checkConsistency(interrupted.machine.state);
-      }
-      assert.equal([...interrupted.store.records].sort(), [...straight.store.records].sort());
-    });
-    fc.assert(property, { seed: seedFor('restored'), ...RUNS });
-  },
-  { timeoutMs: 120_000 },
-);
+holds('a node restored at any checkpoint goes on exactly as one that never stopped', (steps) => {
+  const { log, restored } = logOf(steps);
+  const straight = new Node();
+  const interrupted = new Node();
+  for (const entry of log) {
+    const expected = straight.apply(entry, false);
+    assert.equal(interrupted.apply(entry, restored.has(entry.index)), expected, `entry ${entry.index}`);
+    assert.equal(digest(interrupted.machine.state), digest(straight.machine.state), `after entry ${entry.index}`);
+    checkConsistency(interrupted.machine.state);
+  }
+  assert.equal([...interrupted.store.records].sort(), [...straight.store.records].sort());
+});
 
-test(
-  'the same log gives the same state and calls twice, and checkpoints change nothing',
-  () => {
-    const property = fc.property(history, (steps) => {
-      const bench = new Bench();
-      const sink = new RecordingSink();
-      const again = new StateMachine(sink);
-      bench.log.forEach((entry) => again.apply(entry));
-      const replayed = bench.log.length;
-      sink.events.length = 0;
-      bench.sink.events.length = 0;
-      play(bench, steps, () => takeCheckpoint(bench.state));
-      for (const entry of bench.log.slice(replayed)) again.apply(entry);
-      assert.equal(sink.events, bench.sink.events);
-      assert.equal(digest(again.state), digest(bench.state));
-    });
-    fc.assert(property, { seed: seedFor('twice'), ...RUNS });
-  },
-  { timeoutMs: 120_000 },
-);
+holds('the same log gives the same state and calls twice, and checkpoints change nothing', (steps) => {
+  const bench = new Bench();
+  const sink = new RecordingSink();
+  const again = new StateMachine(sink);
+  bench.log.forEach((entry) => again.apply(entry));
+  const replayed = bench.log.length;
+  sink.events.length = 0;
+  bench.sink.events.length = 0;
+  play(bench, steps, () => takeCheckpoint(bench.state));
+  for (const entry of bench.log.slice(replayed)) again.apply(entry);
+  assert.equal(sink.events, bench.sink.events);
+  assert.equal(digest(again.state), digest(bench.state));
+});
 
-test(
-  'the store holds what a full dump of the state would hold, no more and no less',
-  () => {
-    const property = fc.property(history, (steps) => {
-      const bench = new Bench();
-      play(bench, steps, (step) => {
-        checkConsistency(bench.state);
-        if (!step.checkpoint) return;
-        bench.checkpoint();
-        const stored = [...bench.store.records].map(([key, value]) => [key, toHex(value)] as const);
-        assert.equal(withoutIdleCursors(stored), withoutIdleCursors(dumpOf(bench.state)));
-      });
-      endEverything(bench);
-      checkConsistency(bench.state);
-      bench.checkpoint();
-      const kinds = [...bench.store.records.keys()].map((key) => key.slice(0, 2)).sort();
-      assert.equal(kinds, ['01', '02', '02', '02'], 'only meta and the nodes remain');
-    });
-    fc.assert(property, { seed: seedFor('store'), ...RUNS });
-  },
-  { timeoutMs: 120_000 },
-);
+holds('the store holds what a full dump of the state would hold, no more and no less', (steps) => {
+  const bench = new Bench();
+  play(bench, steps, (step) => {
+    checkConsistency(bench.state);
+    if (!step.checkpoint) return;
+    bench.checkpoint();
+    const stored = [...bench.store.records].map(([key, value]) => [key, toHex(value)] as const);
+    assert.equal(withoutIdleCursors(stored), withoutIdleCursors(dumpOf(bench.state)));
+  });
+  endEverything(bench);
+  checkConsistency(bench.state);
+  bench.checkpoint();
+  const kinds = [...bench.store.records.keys()].map((key) => key.slice(0, 2)).sort();
+  assert.equal(kinds, ['01', '02', '02', '02'], 'only meta and the nodes remain');
+});
 
 test('random histories reach what they are meant to reach', () => {
   const seen = new Map<string, number>();

@@ -199,9 +199,9 @@ test('a full queue refuses by bytes, and properties are bytes too', () => {
 
 test('a full queue without a client gives up what expired at its front, but nothing that may have been sent', () => {
   withLimit('queuedMessagesPerSession', 3, () => {
-    const bench = withClients('c', 'p');
+    const bench = withClients('c', 'p', 'other');
     bench.connect('c', { ...PERSISTENT, receiveMaximum: 1 });
-    bench.subscribe('c', 'a');
+    for (const clientId of ['c', 'other']) bench.subscribe(clientId, 'a');
     const properties = { messageExpiryIntervalSec: 5 };
     bench.publish('p', 'a', '1', { properties });
     bench.disconnect('c');
@@ -221,6 +221,7 @@ test('a full queue without a client gives up what expired at its front, but noth
     assert.equal(bench.sink.take('dropped'), [
       ['dropped', 'c', 'expired'],
       ['dropped', 'c', 'expired'],
+      ['dropped', 'other', 'queueFull'],
     ]);
     checkConsistency(bench.state);
   });

@@ -73,6 +73,24 @@ test('a reconnect within the delay cancels the will [MQTT-3.1.3-9]', () => {
   assert.is(bench.queued('watcher'), '');
 });
 
+test('the delay of an earlier connection says nothing about the will of a later one', () => {
+  const bench = watched();
+  bench.connect('c', delayed(5));
+  bench.disconnect('c', true);
+  bench.after(4_000);
+  bench.connect('c', delayed(5));
+  bench.after(2_000);
+  assert.is(bench.queued('watcher'), '', 'while it is connected');
+  bench.disconnect('c', true);
+  bench.after(1_000);
+  bench.connect('c', delayed(5));
+  bench.disconnect('c', true);
+  bench.after(4_500);
+  assert.is(bench.queued('watcher'), '', 'before its own delay is over');
+  bench.after(500);
+  assert.is(bench.queued('watcher'), 'w');
+});
+
 test('a reconnect after the delay does not cancel it, although no Tick has come', () => {
   const bench = watched();
   bench.connect('c', delayed(5));

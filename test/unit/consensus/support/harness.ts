@@ -5,11 +5,13 @@ import {
   type HardState,
   type InitialState,
   type Input,
+  type MembershipResult,
   type Message,
   type NodeId,
   type Outputs,
   RaftCore,
   type Send,
+  type SnapshotRequest,
   type Status,
   type Write,
 } from '@quorate/consensus';
@@ -71,6 +73,8 @@ export class TestNode {
   readonly failedReads: number[] = [];
   readonly readLogs: Outputs['readLog'][number][] = [];
   readonly statuses: Status[] = [];
+  readonly snapshotRequests: SnapshotRequest[] = [];
+  readonly results: MembershipResult[] = [];
   readonly #initial: InitialState;
   readonly #options: CoreOptions;
   #waiting: Outputs['sendAfterWrite'][number][] = [];
@@ -145,6 +149,8 @@ export class TestNode {
     this.reads.push(...outputs.reads);
     this.failedReads.push(...outputs.failedReads);
     this.readLogs.push(...outputs.readLog);
+    this.snapshotRequests.push(...(outputs.sendSnapshot ?? []));
+    this.results.push(...(outputs.membershipResults ?? []));
     if (outputs.status !== null) this.statuses.push(outputs.status);
   }
 

@@ -1,6 +1,6 @@
-import { beginBatch, ByteWriter, type NodeRecord } from '@quorate/broker';
+import { beginBatch, ByteWriter, type NodeRecord, readBatchHeader } from '@quorate/broker';
 import { ProposalGate } from '../../../../packages/node/src/runtime/proposal-gate.ts';
-import { randomFrom } from '../../../support/random.ts';
+import { seededRandom } from '../../../support/random.ts';
 import { assert, suite } from '../../../support/suite.ts';
 
 const test = suite('proposal gate');
@@ -35,7 +35,7 @@ function make() {
 }
 
 const sequences = (log: readonly Uint8Array[]): number[] =>
-  log.map((each) => Number(Buffer.from(each).readDoubleBE(each.length - 8)));
+  log.map((each) => readBatchHeader(each).sequence);
 
 test('closed it keeps batches, open it lets them in once and in order', () => {
   const { gate, log } = make();
@@ -139,7 +139,7 @@ test('what can not be read, or is in the name of another node, does not reach th
 /** One node that proposes, a leader that changes, a way between that loses: in the end all is applied, once and in order. */
 test('whatever is lost on the way, everything gets through once', () => {
   for (let seed = 1; seed <= 200; seed++) {
-    const random = randomFrom(seed);
+    const random = seededRandom(seed);
     const { gate, log, nodes, room } = make();
     const applied: number[] = [];
     let inLog = 0;
@@ -155,18 +155,18 @@ test('whatever is lost on the way, everything gets through once', () => {
     const resend = (): void => {
       const from = (nodes.get('n1') as NodeRecord).lastSequence + 1;
       for (let sequence = from; sequence <= 20; sequence++) {
-        if (random() < 0.8) gate.add('n1', batch('n1', 1, sequence));
+        if (random.below(10) < 8) gate.add('n1', batch('n1', 1, sequence));
       }
     };
     for (let round = 0; round < 60 && applied.length < 20; round++) {
-      room.batches = Math.floor(random() * 6);
-      if (random() < 0.2) {
+      room.batches = random.below(6);
+      if (random.below(10) < 2) {
         // Another leader: what was let in and is not applied is gone, or is committed after all.
-        if (random() < 0.5) log.length = inLog;
+        if (random.below(10) < 5) log.length = inLog;
         gate.reset();
       }
       resend();
-      if (random() < 0.7) {
+      if (random.below(10) < 7) {
         apply();
         gate.open();
       }

@@ -1,0 +1,60 @@
+/** What the command was asked to do. */
+export interface Arguments {
+  readonly seeds: number;
+  /** First seed; the others follow it. */
+  readonly base: number;
+  /** Virtual seconds with faults per seed. */
+  readonly seconds: number;
+  /** Processes; one per core by default. */
+  readonly workers: number;
+  /** Prints the whole trace that is kept. */
+  readonly trace: boolean;
+  /** Runs one seed with its trace. */
+  readonly replay: number | null;
+}
+
+export const USAGE = `node packages/simulator/dist/main.js [options]
+  --seeds N      how many seeds to run (100)
+  --base B       the first seed; random when absent
+  --seconds S    virtual seconds with faults per seed (15)
+  --workers W    threads (one per core)
+  --replay SEED  run this seed alone and print the trace around a failure
+  --trace        with --replay: print all of the trace that is kept`;
+
+/** A bad argument; the message says which and what is expected. */
+export class UsageError extends Error {
+  override name = 'UsageError';
+}
+
+const LARGEST = Number.MAX_SAFE_INTEGER;
+
+/** @throws UsageError */
+export function parseArguments(argv: readonly string[], cores: number, randomBase: () => number): Arguments {
+  const values = new Map<string, number>();
+  let trace = false;
+  for (let at = 0; at < argv.length; at++) {
+    const [name, inline] = (argv[at] ?? '').split('=', 2) as [string, string?];
+    if (name === '--trace') {
+      trace = true;
+      continue;
+    }
+    if (!['--seeds', '--base', '--seconds', '--workers', '--replay'].includes(name)) {
+      throw new UsageError(`unknown argument ${name}\n${USAGE}`);
+    }
+    const text = inline ?? argv[++at] ?? '';
+    const value = Number(text);
+    const least = name === '--base' || name === '--replay' ? 0 : 1;
+    if (text === '' || !Number.isInteger(value) || value < least || value > LARGEST) {
+      throw new UsageError(`${name} wants a whole number of at least ${least}, not ${text === '' ? 'nothing' : text}`);
+    }
+    values.set(name, value);
+  }
+  return {
+    seeds: values.get('--seeds') ?? 100,
+    base: values.get('--base') ?? randomBase(),
+    seconds: values.get('--seconds') ?? 15,
+    workers: values.get('--workers') ?? cores,
+    trace,
+    replay: values.get('--replay') ?? null,
+  };
+}

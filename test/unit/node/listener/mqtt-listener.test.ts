@@ -1,0 +1,216 @@
+import { once } from 'node:events';
+import net from 'node:net';
+import type { TcpClientSocket } from '../../../../packages/node/src/listener/client-socket.ts';
+import { MqttListener } from '../../../../packages/node/src/listener/mqtt-listener.ts';
+import { assert, suite } from '../../../support/suite.ts';
+import { waitFor } from '../../../support/wait.ts';
+
+const test = suite('MQTT listener');
+
+const MIB = 1024 * 1024;
+
+/** A broker that keeps what it is told. */
+class Accepted {
+  readonly socket: TcpClientSocket;
+  receivedBytes = 0;
+  chunks = 0;
+  drains = 0;
+  closed = 0;
+  onChunk: () => void = () => {};
+
+  constructor(socket: TcpClientSocket) {
+    this.socket = socket;
+  }
+
+  receive(chunk: Buffer): void {
+    this.receivedBytes += chunk.length;
+    this.chunks++;
+    this.onChunk();
+  }
+
+  drained(): void {
+    this.drains++;
+  }
+
+  socketClosed(): void {
+    this.closed++;
+  }
+}
+
+let accepted: Accepted[];
+let fatal: unknown[];
+let listener: MqttListener;
+let port: number;
+let clients: net.Socket[];
+
+test.before.each(async () => {
+  accepted = [];
+  fatal = [];
+  clients = [];
+  listener = new MqttListener({
+    broker: {
+      accept: (socket) => {
+        const connection = new Accepted(socket);
+        accepted.push(connection);
+        return connection;
+      },
+    },
+    logger: { error: () => {} },
+    onFatal: (error) => {
+      fatal.push(error);
+      listener.destroy();
+    },
+  });
+  port = await listener.listen({ host: '127.0.0.1', port: 0 });
+});
+
+test.after.each(() => {
+  for (const client of clients) client.destroy();
+  listener.destroy();
+});
+
+async function dial(options: Partial<net.NetConnectOpts> = {}): Promise<{ client: net.Socket; server: Accepted }> {
+  const client = net.connect({ host: '127.0.0.1', port, ...options });
+  clients.push(client);
+  client.on('error', () => {});
+  const before = accepted.length;
+  await once(client, 'connect');
+  const server = await waitFor(() => accepted[before], { what: 'the connection to be accepted', intervalMs: 1 });
+  return { client, server };
+}
+
+test('bytes go both ways', async () => {
+  const { client, server } = await dial();
+  client.write('ping');
+  await waitFor(() => server.receivedBytes === 4, { what: 'four bytes', intervalMs: 1 });
+  server.socket.write(Buffer.from('pong'));
+  const [chunk] = (await once(client, 'data')) as [Buffer];
+  assert.is(chunk.toString(), 'pong');
+  assert.match(server.socket.remoteAddress, /^127\.0\.0\.1:\d+$/);
+});
+
+test('a client that closes its side is gone, with what it sent before', async () => {
+  const { client, server } = await dial();
+  client.end('last words');
+  await waitFor(() => server.closed === 1, { what: 'the close', intervalMs: 1 });
+  assert.is(server.receivedBytes, 10);
+  assert.is(listener.socketCount, 0);
+});
+
+test('a reset is a close like any other', async () => {
+  const { client, server } = await dial();
+  client.resetAndDestroy();
+  await waitFor(() => server.closed === 1, { what: 'the close', intervalMs: 1 });
+  server.socket.write(Buffer.from('too late'));
+  server.socket.end();
+  server.socket.destroy();
+  assert.equal(fatal, []);
+});
+
+test('a paused client is not read, and nothing is lost', async () => {
+  const { client, server } = await dial();
+  server.onChunk = () => {
+    server.socket.pause();
+  };
+  client.write(Buffer.alloc(8 * MIB));
+  await waitFor(() => server.chunks === 1, { what: 'the first chunk', intervalMs: 1 });
+  // Meanwhile another client comes and is read: this one would have been, too.
+  const other = await dial();
+  other.client.write('x');
+  await waitFor(() => other.server.receivedBytes === 1, { what: 'the other client to be read', intervalMs: 1 });
+  // The kernel's buffers are smaller than what was written: the client sees that it is not read.
+  assert.is(server.chunks, 1);
+  assert.ok(client.writableLength > MIB, `${String(client.writableLength)} bytes wait at the client`);
+  server.onChunk = () => {};
+  server.socket.resume();
+  await waitFor(() => server.receivedBytes === 8 * MIB, { what: 'everything' });
+});
+
+test('what a slow client does not take is counted, and its end reported', async () => {
+  const { client, server } = await dial();
+  client.pause();
+  for (let at = 0; at < 32; at++) server.socket.write(Buffer.alloc(MIB));
+  await waitFor(() => server.socket.bufferedBytes > 0, { what: 'bytes that wait', intervalMs: 1 });
+  assert.is(server.drains, 0);
+  let taken = 0;
+  client.on('data', (chunk) => {
+    taken += chunk.length;
+  });
+  client.resume();
+  await waitFor(() => server.drains > 0, { what: 'the socket to drain' });
+  assert.is(server.socket.bufferedBytes, 0);
+  await waitFor(() => taken === 32 * MIB, { what: 'all bytes at the client' });
+});
+
+test('goodbye: what was written arrives, then the end', async () => {
+  const { client, server } = await dial();
+  const chunks: Buffer[] = [];
+  client.on('data', (chunk) => chunks.push(chunk));
+  for (let at = 0; at < 16; at++) server.socket.write(Buffer.alloc(MIB));
+  server.socket.write(Buffer.from('goodbye'));
+  assert.ok(server.socket.bufferedBytes > 0);
+  server.socket.end();
+  await once(client, 'close');
+  const all = Buffer.concat(chunks);
+  assert.is(all.length, 16 * MIB + 7);
+  assert.is(all.subarray(-7).toString(), 'goodbye');
+  await waitFor(() => server.closed === 1, { what: 'the close', intervalMs: 1 });
+});
+
+test('a client that does not close after goodbye is cut off', async () => {
+  const { server } = await dial({ allowHalfOpen: true } as object);
+  server.socket.end();
+  assert.is(server.closed, 0);
+  await waitFor(() => server.closed === 1, { what: 'the close', timeoutMs: 4_000 });
+});
+
+test('after close nobody is accepted, those who are there stay', async () => {
+  const { client, server } = await dial();
+  listener.close();
+  const late = net.connect({ host: '127.0.0.1', port });
+  const [error] = (await once(late, 'error')) as [NodeJS.ErrnoException];
+  assert.is(error.code, 'ECONNREFUSED');
+  client.write('still here');
+  await waitFor(() => server.receivedBytes === 10, { what: 'the bytes', intervalMs: 1 });
+});
+
+test('destroy cuts everybody off with what waits for them', async () => {
+  const { client, server } = await dial();
+  client.pause();
+  for (let at = 0; at < 32; at++) server.socket.write(Buffer.alloc(MIB));
+  let taken = 0;
+  client.on('data', (chunk) => {
+    taken += chunk.length;
+  });
+  listener.destroy();
+  client.resume();
+  await once(client, 'close');
+  assert.ok(taken < 32 * MIB, `${String(taken)} bytes arrived`);
+  assert.is(listener.socketCount, 0);
+});
+
+test('an error of the broker is fatal, and nobody is served after it', async () => {
+  const first = await dial();
+  const second = await dial();
+  first.server.onChunk = () => {
+    second.server.socket.write(Buffer.alloc(0));
+    throw new Error('broken');
+  };
+  first.client.write('x');
+  await once(second.client, 'close');
+  assert.is((fatal[0] as Error).message, 'broken');
+  assert.not.ok(listener.listening);
+});
+
+test('an address in use is an error of listen', async () => {
+  const other = new MqttListener({
+    broker: { accept: (socket) => new Accepted(socket) },
+    logger: { error: () => {} },
+    onFatal: () => {},
+  });
+  await assert.rejects(other.listen({ host: '127.0.0.1', port }), 'EADDRINUSE');
+  assert.not.ok(other.listening);
+  other.destroy();
+});
+
+test.run();
