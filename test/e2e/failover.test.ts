@@ -40,7 +40,13 @@ test(
   async () => {
     const [first, second, third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
     const subscribers = cluster.nodes.map(
-      (home) => new Subscriber({ clientId: `to-${home.id}`, home, nodes: cluster.nodes, protocolVersion: home === second ? 4 : 5 }),
+      (home) =>
+        new Subscriber({
+          clientId: `to-${home.id}`,
+          home,
+          nodes: cluster.nodes,
+          protocolVersion: home === second ? 4 : 5,
+        }),
     );
     await Promise.all(subscribers.map((subscriber) => subscriber.subscribe('load/#')));
     const onA = [publisherAt(first, 1, 'a1'), publisherAt(first, 2, 'a2')];

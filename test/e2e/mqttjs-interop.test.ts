@@ -1,7 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { MqttClient } from 'mqtt';
 import { startCluster, type TestCluster, waitFor } from '../support/cluster.ts';
-import { type ConnectOptions, collect, connect, disconnect, publish, type Received, subscribe } from '../support/mqtt.ts';
+import {
+  type ConnectOptions,
+  collect,
+  connect,
+  disconnect,
+  publish,
+  type Received,
+  subscribe,
+} from '../support/mqtt.ts';
 import type { NodeProcess } from '../support/node-process.ts';
 import { assert, suite } from '../support/suite.ts';
 
@@ -37,7 +45,10 @@ test.after(() => cluster.stopAll());
 
 /** Connects to the nth node and closes the connection after the test. */
 async function at(node: number, options: ConnectOptions = {}): Promise<MqttClient> {
-  const client = await connect((cluster.nodes[node % 3] as NodeProcess).mqttPort, { clientId: `c${String(++serial)}`, ...options });
+  const client = await connect((cluster.nodes[node % 3] as NodeProcess).mqttPort, {
+    clientId: `c${String(++serial)}`,
+    ...options,
+  });
   clients.push(client);
   return client;
 }
@@ -45,11 +56,18 @@ async function at(node: number, options: ConnectOptions = {}): Promise<MqttClien
 const texts = (messages: readonly Received[]): string[] => messages.map((each) => each.payload.toString());
 
 async function count(messages: readonly Received[], wanted: number): Promise<void> {
-  await waitFor(() => messages.length >= wanted, { what: `${String(wanted)} messages, got ${texts(messages).join(', ')}` });
+  await waitFor(() => messages.length >= wanted, {
+    what: `${String(wanted)} messages, got ${texts(messages).join(', ')}`,
+  });
 }
 
 /** Proves that nothing else came: a last message goes the same way and arrives directly after what was there. */
-async function nothingElse(publisher: MqttClient, topic: string, messages: readonly Received[], wanted: string[]): Promise<void> {
+async function nothingElse(
+  publisher: MqttClient,
+  topic: string,
+  messages: readonly Received[],
+  wanted: string[],
+): Promise<void> {
   await publish(publisher, topic, 'the end', { qos: 1 });
   await waitFor(() => texts(messages).includes('the end'), { what: 'the last message' });
   assert.equal(texts(messages), [...wanted, 'the end']);
@@ -111,7 +129,14 @@ for (const { name, options } of VERSIONS) {
     const grants = await subscribe(reader, [`${root}/+/temperature`, `${root}/kitchen/#`, `${root}/kitchen`], 1);
     assert.equal(grants, [1, 1, 1]);
     const writer = await at(1, options);
-    for (const topic of ['kitchen/temperature', 'kitchen', 'kitchen/a/b', 'hall/temperature', 'hall', 'hall/a/temperature']) {
+    for (const topic of [
+      'kitchen/temperature',
+      'kitchen',
+      'kitchen/a/b',
+      'hall/temperature',
+      'hall',
+      'hall/a/temperature',
+    ]) {
       await publish(writer, `${root}/${topic}`, topic, { qos: 1 });
     }
     const expected = ['kitchen/temperature', 'kitchen', 'kitchen/a/b', 'hall/temperature'];
@@ -222,14 +247,22 @@ test('MQTT 5: request and response between nodes', async () => {
   const box = collect(asker);
   await subscribe(asker, 'responses/asker', 1);
   const correlationData = Buffer.from('42');
-  await publish(asker, 'requests', 'question', { qos: 1, properties: { responseTopic: 'responses/asker', correlationData } });
+  await publish(asker, 'requests', 'question', {
+    qos: 1,
+    properties: { responseTopic: 'responses/asker', correlationData },
+  });
   await count(box, 1);
   assert.equal(texts(box), ['re: question']);
   assert.equal(box[0]?.packet.properties?.correlationData, correlationData);
 });
 
 test('MQTT 5: a message expires in the queue, and what is left of its time is told', async () => {
-  const session: ConnectOptions = { clientId: 'expiry', clean: false, resubscribe: false, properties: { sessionExpiryInterval: 60 } };
+  const session: ConnectOptions = {
+    clientId: 'expiry',
+    clean: false,
+    resubscribe: false,
+    properties: { sessionExpiryInterval: 60 },
+  };
   const first = await at(0, session);
   await subscribe(first, 'expiring', 1);
   await disconnect(first);
@@ -283,7 +316,8 @@ test('MQTT 5: topic aliases of the client', async () => {
   await subscribe(reader, 'aliased/#', 1);
   const writer = await at(1, { autoAssignTopicAlias: true });
   for (let round = 0; round < 3; round++) {
-    for (const topic of ['aliased/a', 'aliased/b']) await publish(writer, topic, `${topic} ${String(round)}`, { qos: 1 });
+    for (const topic of ['aliased/a', 'aliased/b'])
+      await publish(writer, topic, `${topic} ${String(round)}`, { qos: 1 });
   }
   await count(box, 6);
   assert.equal(
@@ -341,7 +375,9 @@ test('a client without a name gets one, each its own', async () => {
   const names = new Set<string>();
   for (let node = 0; node < 3; node++) {
     const client = await at(node, { clientId: '', clean: true });
-    const { properties } = (client as unknown as { connackPacket: { properties?: { assignedClientIdentifier?: string } } }).connackPacket;
+    const { properties } = (
+      client as unknown as { connackPacket: { properties?: { assignedClientIdentifier?: string } } }
+    ).connackPacket;
     names.add(properties?.assignedClientIdentifier ?? '');
   }
   assert.is(names.size, 3);

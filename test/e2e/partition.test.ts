@@ -3,8 +3,8 @@ import { startCluster, type TestCluster, waitFor } from '../support/cluster.ts';
 import { checkDelivery, Publisher, Subscriber } from '../support/load.ts';
 import { collect, connect, disconnect, publish, type Received, sessionPresent, subscribe } from '../support/mqtt.ts';
 import type { NodeProcess } from '../support/node-process.ts';
-import { endRoamers } from '../support/roamer.ts';
 import { seededRandom } from '../support/random.ts';
+import { endRoamers } from '../support/roamer.ts';
 import { seedFor } from '../support/seed.ts';
 import { assert, suite } from '../support/suite.ts';
 
@@ -48,7 +48,7 @@ function publishUnanswered(client: MqttClient, topic: string): () => boolean {
 
 async function refusalCode(port: number, protocolVersion: 4 | 5): Promise<unknown> {
   try {
-    await disconnect(await connect(port, { protocolVersion }));
+    await disconnect(await connect(port, { protocolVersion, retryUnavailable: false }));
   } catch (error) {
     return (error as { readonly code?: unknown }).code;
   }
@@ -82,10 +82,23 @@ async function readiness(node: NodeProcess): Promise<{ status: number; code: str
 async function cutOff(victim: NodeProcess, name: string): Promise<void> {
   const [a, b] = cluster.nodes.filter((node) => node !== victim) as [NodeProcess, NodeProcess];
   const inMajority = [a, b].map(
-    (home) => new Publisher({ clientId: `${name}-${home.id}`, topic: `${name}/${home.id}`, qos: 1, home, nodes: [home], pauseMs: 5 }),
+    (home) =>
+      new Publisher({
+        clientId: `${name}-${home.id}`,
+        topic: `${name}/${home.id}`,
+        qos: 1,
+        home,
+        nodes: [home],
+        pauseMs: 5,
+      }),
   );
   const roamerMessages: Received[] = [];
-  const roamer = await connect(victim.mqttPort, { clientId: `${name}-roamer`, clean: false, properties: EXPIRY, messages: roamerMessages });
+  const roamer = await connect(victim.mqttPort, {
+    clientId: `${name}-roamer`,
+    clean: false,
+    properties: EXPIRY,
+    messages: roamerMessages,
+  });
   await subscribe(roamer, [`${name}/for-roamer`], 2);
   const sleeper = await connect(victim.mqttPort, { clientId: `${name}-sleeper`, clean: false, properties: EXPIRY });
   await subscribe(sleeper, `${name}/for-sleeper`, 2);
@@ -101,7 +114,10 @@ async function cutOff(victim: NodeProcess, name: string): Promise<void> {
 
   // The same client id on the other side, at once: its CONNACK waits for the lease of the node that is out of contact.
   const takeover = connectAnywhere([a, b], `${name}-roamer`);
-  await waitFor(async () => (await readiness(victim)).status === 503, { what: `${victim.id} to be not ready`, intervalMs: 10 });
+  await waitFor(async () => (await readiness(victim)).status === 503, {
+    what: `${victim.id} to be not ready`,
+    intervalMs: 10,
+  });
   const notReadyMs = performance.now() - cutAtMs;
   const said = await readiness(victim);
   const taken = await takeover;
@@ -141,8 +157,12 @@ async function cutOff(victim: NodeProcess, name: string): Promise<void> {
     assert.ok((publisher.ackedAtMs.at(-1) ?? 0) > healedAtMs - 500, `${publisher.name} still publishes`);
   }
   const gaps = inMajority.map((publisher) => String(Math.round(publisher.longestGapMs(cutAtMs, healedAtMs))));
-  console.log(`\n  ${name}: not ready after ${String(Math.round(notReadyMs))} ms, takeover after ${String(Math.round(takenMs))} ms,`);
-  console.log(`  clients let go after ${String(Math.round(letGoMs))} ms, longest gaps of the majority ${gaps.join(' ')} ms`);
+  console.log(
+    `\n  ${name}: not ready after ${String(Math.round(notReadyMs))} ms, takeover after ${String(Math.round(takenMs))} ms,`,
+  );
+  console.log(
+    `  clients let go after ${String(Math.round(letGoMs))} ms, longest gaps of the majority ${gaps.join(' ')} ms`,
+  );
 
   cluster.links.heal('flow');
   await cluster.waitReady([victim.id]);
@@ -163,7 +183,14 @@ async function connectAnywhere(nodes: readonly NodeProcess[], clientId: string):
   let attempt = 0;
   const dial = async (): Promise<MqttClient> => {
     const node = nodes[attempt++ % nodes.length] as NodeProcess;
-    return connect(node.mqttPort, { clientId, clean: false, resubscribe: false, properties: EXPIRY, messages });
+    return connect(node.mqttPort, {
+      clientId,
+      clean: false,
+      resubscribe: false,
+      retryUnavailable: false,
+      properties: EXPIRY,
+      messages,
+    });
   };
   const client = await waitFor(dial, { what: `${clientId} to be taken over`, intervalMs: 10 });
   return { client, messages, atMs: performance.now() };
@@ -223,7 +250,11 @@ test('a link that fails in one direction leaves the cluster available', async ()
     const leader = cluster.node(await cluster.leader());
     const [near, far] = cluster.nodes.filter((node) => node !== leader) as [NodeProcess, NodeProcess];
     const [from, to] =
-      direction === 'leader to follower' ? [leader, far] : direction === 'follower to leader' ? [far, leader] : [near, far];
+      direction === 'leader to follower'
+        ? [leader, far]
+        : direction === 'follower to leader'
+          ? [far, leader]
+          : [near, far];
     gaps.push(`${direction}: ${String(Math.round(await oneWay(from, to, near)))} ms`);
   }
   console.log(`\n  longest gaps: ${gaps.join(', ')}`);
@@ -240,7 +271,14 @@ test(
     const publishers = cluster.nodes.flatMap((home) =>
       ([1, 2] as const).map((qos) => {
         const name = `${home.id}-${String(qos)}`;
-        return new Publisher({ clientId: `flap-${name}`, topic: `flap/${name}`, qos, home, nodes: cluster.nodes, pauseMs: 5 });
+        return new Publisher({
+          clientId: `flap-${name}`,
+          topic: `flap/${name}`,
+          qos,
+          home,
+          nodes: cluster.nodes,
+          pauseMs: 5,
+        });
       }),
     );
     const untilMs = performance.now() + 5_000;

@@ -13,6 +13,7 @@ const ROUNDS = 2;
 /** Acknowledgements of each publisher before the power goes. */
 const ACKS_BEFORE = 150;
 const RETAINED_TOPICS = 5;
+const STILL_TOPICS = 20;
 const EXPIRY = { sessionExpiryInterval: 3600 };
 
 let cluster: TestCluster;
@@ -20,7 +21,7 @@ let nodes: readonly [NodeProcess, NodeProcess, NodeProcess];
 
 test.before(async () => {
   cluster = await startCluster();
-  nodes = cluster.nodes as readonly NodeProcess[] as typeof nodes;
+  nodes = cluster.nodes as unknown as typeof nodes;
 });
 test.after(async () => {
   await endRoamers();
@@ -56,18 +57,47 @@ async function powerOn(): Promise<void> {
   await cluster.waitReady();
 }
 
+/** Published before the load, and never again: after a while only the state store has them. */
+async function keep(port: number): Promise<void> {
+  const client = await connect(port);
+  for (let at = 0; at < STILL_TOPICS; at++) {
+    await publish(client, `still/${String(at)}`, String(at), { qos: 1, retain: true });
+  }
+  await disconnect(client);
+}
+
+async function checkKept(port: number): Promise<void> {
+  const client = await connect(port);
+  const messages = collect(client);
+  await client.subscribeAsync('still/+', { qos: 1 });
+  await waitFor(() => messages.length >= STILL_TOPICS, { what: 'retained messages from before the load' }).catch(() => {
+    assert.unreachable(`of ${String(STILL_TOPICS)} retained messages ${String(messages.length)} are left`);
+  });
+  for (const { topic, payload } of messages) assert.is(topic, `still/${payload.toString()}`);
+  await disconnect(client);
+}
+
 async function checkRetained(publishers: readonly Publisher[], ackedBefore: readonly number[]): Promise<void> {
   for (const node of nodes) {
     const reader = await connect(node.mqttPort);
     const messages = collect(reader);
     await reader.subscribeAsync('kept/#', { qos: 1 });
-    const newest = (topic: string): number => Number(messages.find((each) => each.topic === topic)?.payload.toString() ?? 0);
-    await waitFor(() => publishers.every((each) => newest(each.topic) > 0), { what: `retained messages on ${node.id}` });
+    const newest = (topic: string): number =>
+      Number(messages.find((each) => each.topic === topic)?.payload.toString() ?? 0);
+    await waitFor(() => publishers.every((each) => newest(each.topic) > 0), {
+      what: `retained messages on ${node.id}`,
+    });
     for (const [at, publisher] of publishers.entries()) {
       const value = newest(publisher.topic);
       const acked = ackedBefore[at] as number;
-      assert.ok(value >= acked, `${publisher.topic} on ${node.id} is ${String(value)}, acknowledged was ${String(acked)}`);
-      assert.ok(value <= publisher.sent, `${publisher.topic} on ${node.id} is ${String(value)}, which was never published`);
+      assert.ok(
+        value >= acked,
+        `${publisher.topic} on ${node.id} is ${String(value)}, acknowledged was ${String(acked)}`,
+      );
+      assert.ok(
+        value <= publisher.sent,
+        `${publisher.topic} on ${node.id} is ${String(value)}, which was never published`,
+      );
     }
     await disconnect(reader);
   }
@@ -82,14 +112,20 @@ async function checkAway(clientId: string, port: number, publishers: readonly Pu
     const got = new Set(numbers(publisher.topic));
     return [...publisher.acked].filter((number) => !got.has(number)).length;
   };
-  await waitFor(() => publishers.every((each) => missing(each) === 0), { what: `what was queued for ${clientId}` }).catch(() => {
+  await waitFor(() => publishers.every((each) => missing(each) === 0), {
+    what: `what was queued for ${clientId}`,
+  }).catch(() => {
     const lost = publishers.map((each) => `${each.topic}: ${String(missing(each))} of ${String(each.acked.size)}`);
     assert.unreachable(`acknowledged messages are not in the queue of ${clientId}: ${lost.join('; ')}`);
   });
   for (const publisher of publishers.filter((each) => each.qos === 2)) {
     const got = numbers(publisher.topic);
     assert.is(new Set(got).size, got.length, `QoS 2 messages of ${publisher.topic} once`);
-    assert.equal(got, [...got].sort((x, y) => x - y), `messages of ${publisher.topic} in order`);
+    assert.equal(
+      got,
+      [...got].sort((x, y) => x - y),
+      `messages of ${publisher.topic} in order`,
+    );
   }
   await end();
   return messages.length;
@@ -102,6 +138,7 @@ test(
     await Promise.all(subscribers.map((subscriber) => subscriber.subscribe('load/#')));
     await leaveSession('away', ['load/#'], nodes[0].mqttPort);
     await leaveSession('patient', ['after/+/power', 'other/#'], nodes[1].mqttPort);
+    await keep(nodes[0].mqttPort);
     const all = nodes.flatMap((home, at) => [
       publisherAt(home, `one-${String(at)}`, { qos: 1 }),
       publisherAt(home, `two-${String(at)}`, { qos: 2 }),
@@ -119,6 +156,7 @@ test(
       const ackedBefore = kept.map((publisher) => publisher.newestAcked);
       await powerOn();
       await checkRetained(kept, ackedBefore);
+      for (const node of nodes) await checkKept(node.mqttPort);
     }
 
     await Promise.all([...all, ...kept].map((publisher) => publisher.finish()));

@@ -1,7 +1,16 @@
 import type { MqttClient } from 'mqtt';
 import { startCluster, type TestCluster, waitFor } from '../support/cluster.ts';
 import { checkDelivery, Publisher, Subscriber } from '../support/load.ts';
-import { type ConnectOptions, collect, connect, disconnect, publish, type Received, sessionPresent, subscribe } from '../support/mqtt.ts';
+import {
+  type ConnectOptions,
+  collect,
+  connect,
+  disconnect,
+  publish,
+  type Received,
+  sessionPresent,
+  subscribe,
+} from '../support/mqtt.ts';
 import type { NodeProcess } from '../support/node-process.ts';
 import { endRoamers } from '../support/roamer.ts';
 import { assert, suite } from '../support/suite.ts';
@@ -32,7 +41,9 @@ function others(victim: NodeProcess): [NodeProcess, NodeProcess] {
 test(
   'a rolling restart with SIGTERM under load',
   async () => {
-    const subscribers = cluster.nodes.map((home) => new Subscriber({ clientId: `to-${home.id}`, home, nodes: cluster.nodes }));
+    const subscribers = cluster.nodes.map(
+      (home) => new Subscriber({ clientId: `to-${home.id}`, home, nodes: cluster.nodes }),
+    );
     await Promise.all(subscribers.map((subscriber) => subscriber.subscribe('load/#')));
     const publishers = cluster.nodes.flatMap((home) =>
       ([1, 2] as const).map((qos) => {
@@ -46,7 +57,9 @@ test(
     for (const node of order) {
       await Promise.all(publishers.map((each, at) => each.moveTo(cluster.nodes[at >> 1] as NodeProcess)));
       const placedAtMs = performance.now();
-      await waitFor(() => publishers.every((each) => (each.ackedAtMs.at(-1) ?? 0) > placedAtMs), { what: 'load on all nodes' });
+      await waitFor(() => publishers.every((each) => (each.ackedAtMs.at(-1) ?? 0) > placedAtMs), {
+        what: 'load on all nodes',
+      });
       const wasLeader = (await cluster.leader()) === node.id;
       const watcher = await connect(node.mqttPort, { clientId: `watcher-${node.id}` });
       const old = await connect(node.mqttPort, { clientId: `old-${node.id}`, protocolVersion: 4 });
@@ -67,7 +80,9 @@ test(
       });
       const gapMs = Math.max(...staying.map((each) => each.longestGapMs(stoppedAtMs, performance.now())));
       const role = wasLeader ? 'leader' : 'follower';
-      console.log(`\n  ${role} ${node.id} stopped in ${String(Math.round(stopMs))} ms, longest gap ${String(Math.round(gapMs))} ms`);
+      console.log(
+        `\n  ${role} ${node.id} stopped in ${String(Math.round(stopMs))} ms, longest gap ${String(Math.round(gapMs))} ms`,
+      );
       if (wasLeader) assert.ok(gapMs < HANDOVER_GAP_MS, `handing over took ${String(gapMs)} ms`);
       await disconnect(watcher, true);
       await disconnect(old, true);
@@ -129,12 +144,19 @@ test('wills of the clients of a node that is killed: once, unless the client com
   await victim.kill('SIGKILL');
   // From then on all delays run.
   await waitFor(() => texts(box).includes('at once'), { what: 'the will without delay', timeoutMs: 15_000 });
-  const back = await connect(far.mqttPort, { clientId: 'comes back', clean: false, properties: { sessionExpiryInterval: 60 } });
+  const back = await connect(far.mqttPort, {
+    clientId: 'comes back',
+    clean: false,
+    properties: { sessionExpiryInterval: 60 },
+  });
   open.push(back);
   assert.ok(sessionPresent(back));
 
   const expected = ['at once', 'at the end of the session', 'clean', 'delayed'];
-  await waitFor(() => box.length >= expected.length, { what: `wills, got ${texts(box).join(', ')}`, timeoutMs: 15_000 });
+  await waitFor(() => box.length >= expected.length, {
+    what: `wills, got ${texts(box).join(', ')}`,
+    timeoutMs: 15_000,
+  });
   assert.equal(texts(box).sort(), expected);
 
   // Neither the return of the node nor a leader that has to look at it all again sends one twice.

@@ -142,7 +142,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     return { id: `n${at + 1}`, mqttPort, httpPort, peerPort };
   });
   const folder = mkdtempSync(join(tmpdir(), 'quorate-test-'));
-  const network = options.links === true ? await Links.open(new Map(specs.map((spec) => [spec.id, spec.peerPort]))) : null;
+  const network =
+    options.links === true ? await Links.open(new Map(specs.map((spec) => [spec.id, spec.peerPort]))) : null;
   const args: string[] = [];
   if (config !== undefined) {
     const file = join(folder, 'config.yaml');

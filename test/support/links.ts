@@ -28,7 +28,13 @@ class Link {
   private readonly server: Server;
   private readonly pairs = new Set<Pair>();
 
-  constructor(from: string, to: string, port: number, targetPort: number, isCut: (from: string, to: string) => boolean) {
+  constructor(
+    from: string,
+    to: string,
+    port: number,
+    targetPort: number,
+    isCut: (from: string, to: string) => boolean,
+  ) {
     this.from = from;
     this.to = to;
     this.port = port;

@@ -166,7 +166,9 @@ function checkBook(publisher: Publisher, subscriber: Subscriber): void {
   const { counts, firsts } = subscriber.bookOf(publisher.topic);
   const where = `${publisher.topic} at ${subscriber.name}`;
   if (publisher.qos === 2) {
-    const twice = [...counts].filter(([, count]) => count > 1).map(([number, count]) => `${String(number)}: ${String(count)} times`);
+    const twice = [...counts]
+      .filter(([, count]) => count > 1)
+      .map(([number, count]) => `${String(number)}: ${String(count)} times`);
     assert.equal(twice, [], `QoS 2 messages of ${where} delivered more than once`);
   }
   const swapped = firsts.filter((number, at) => at > 0 && number < (firsts[at - 1] as number));

@@ -161,7 +161,7 @@ export class FakeClient {
     this.socket = socket;
     this.version = version;
     socket.client = this;
-    this.#parser = mqttPacket.parser({ protocolVersion: version } as mqttPacket.IConnectPacket);
+    this.#parser = mqttPacket.parser({ protocolVersion: version });
     this.#parser.on('packet', (packet) => this.#take(packet));
     this.#parser.on('error', (error: Error) => {
       throw error;
@@ -190,7 +190,7 @@ export class FakeClient {
 
   send(packet: Packet): void {
     const options = { protocolVersion: this.version } as mqttPacket.IConnectPacket;
-    this.sendBytes(mqttPacket.generate(packet, options as never));
+    this.sendBytes(mqttPacket.generate(packet, options));
   }
 
   sendBytes(bytes: Buffer): void {

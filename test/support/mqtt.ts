@@ -1,4 +1,10 @@
-import mqtt, { type IClientOptions, type IConnackPacket, type IClientPublishOptions, type IPublishPacket, type MqttClient } from 'mqtt';
+import mqtt, {
+  type IClientOptions,
+  type IClientPublishOptions,
+  type IConnackPacket,
+  type IPublishPacket,
+  type MqttClient,
+} from 'mqtt';
 
 /** A message as a client received it. */
 export interface Received {
@@ -10,8 +16,17 @@ export interface Received {
   readonly packet: IPublishPacket;
 }
 
-/** Options of MQTT.js, and `messages`: an array that takes what arrives, from the first packet after CONNACK on. */
-export type ConnectOptions = IClientOptions & { readonly messages?: Received[] };
+/** Options of MQTT.js, and: */
+export type ConnectOptions = IClientOptions & {
+  /** Takes what arrives, from the first packet after CONNACK on. */
+  readonly messages?: Received[];
+  /** When false, a node that is out of contact with the others is an error at once; it may be for a moment, if the machine is busy. */
+  readonly retryUnavailable?: boolean;
+};
+
+/** CONNACK: server unavailable, in MQTT 5 and before. */
+const SERVER_UNAVAILABLE: readonly unknown[] = [0x88, 3];
+const UNAVAILABLE_MS = 5_000;
 
 /**
  * Connects MQTT.js to a port on loopback and waits for a successful CONNACK.
@@ -21,7 +36,20 @@ export type ConnectOptions = IClientOptions & { readonly messages?: Received[] }
  * @throws the client's error, or that the connection closed before CONNACK
  */
 export async function connect(port: number, options: ConnectOptions = {}): Promise<MqttClient> {
-  const { messages, ...rest } = options;
+  const { messages, retryUnavailable = true, ...rest } = options;
+  const untilMs = performance.now() + UNAVAILABLE_MS;
+  for (;;) {
+    try {
+      return await connectOnce(port, rest, messages);
+    } catch (error) {
+      const { code } = error as { readonly code?: unknown };
+      if (!retryUnavailable || !SERVER_UNAVAILABLE.includes(code) || performance.now() >= untilMs) throw error;
+      await new Promise((resume) => setTimeout(resume, 25));
+    }
+  }
+}
+
+async function connectOnce(port: number, rest: IClientOptions, messages: Received[] | undefined): Promise<MqttClient> {
   const client = mqtt.connect({
     host: '127.0.0.1',
     port,

@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 
 /** The command of this checkout, or the one that QUORATE_TEST_EXECUTABLE names: another release, or one broken on purpose. */
 export const QUORATE =
-  process.env['QUORATE_TEST_EXECUTABLE'] ?? fileURLToPath(new URL('../../packages/cli/bin/quorate.js', import.meta.url));
+  process.env['QUORATE_TEST_EXECUTABLE'] ??
+  fileURLToPath(new URL('../../packages/cli/bin/quorate.js', import.meta.url));
 const HTTP_TIMEOUT_MS = 2_000;
 const STOP_TIMEOUT_MS = 30_000;
 

@@ -39,6 +39,7 @@ export class Roamer {
   /** Reasons of CONNACKs that refused and DISCONNECTs that arrived. */
   readonly refusals: number[] = [];
   private readonly nodes: readonly NodeProcess[];
+  /** Where it is to connect, however often that takes; null: to whoever takes it. */
   private wanted: NodeProcess | null;
 
   constructor(options: RoamerOptions) {
@@ -70,6 +71,7 @@ export class Roamer {
       if (packet.reasonCode !== undefined) this.refusals.push(packet.reasonCode);
     });
     this.client.on('connect', (packet) => {
+      this.wanted = null;
       this.connacks.push({ nodeId: this.node.id, packet, atMs: performance.now() });
     });
   }
@@ -97,7 +99,6 @@ export class Roamer {
   private nextStream() {
     if (this.wanted !== null) this.node = this.wanted;
     else this.node = this.nodes[(this.nodes.indexOf(this.node) + 1) % this.nodes.length] as NodeProcess;
-    this.wanted = null;
     return dial({ host: '127.0.0.1', port: this.node.mqttPort, noDelay: true });
   }
 }

@@ -351,7 +351,10 @@ export interface CoreOptions {
 /** What the log store found on disk: where a core starts from. */
 export interface InitialState {
   readonly hardState: HardState;
-  /** Configuration in force at `snapshotIndex` (the bootstrap membership for a new log). */
+  /**
+   * Configuration in force at `snapshotIndex` or at any later index up to `appliedIndex`. For a new log: the bootstrap
+   * membership, or an empty one on a node that is to join.
+   */
   readonly configuration: Configuration;
   /** The log begins after this entry; 0 and 0 for a new log. */
   readonly snapshotIndex: number;

@@ -79,7 +79,7 @@ class Simulation {
     const nowMs = (): number => world.nowMs;
     this.#reference = new Reference(nowMs);
     this.#registers = new RegisterChecker(this.#reference, nowMs);
-    this.#deliveries = new DeliveryChecker(nowMs);
+    this.#deliveries = new DeliveryChecker(nowMs, (payload) => this.#reference.publishedAt.has(payload));
     this.#sessions = new SessionChecker(nowMs);
     const leaseMs = profile.tuning.leaseMs / (1 - profile.drift) + ROUNDING_MS;
     this.#serving = new ServingChecker({ world, reference: this.#reference, leaseMs });

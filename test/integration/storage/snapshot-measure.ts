@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
 import { digestRecord, installSnapshot, openDataDirectory, RecordHash } from '@quorate/storage';
 import { makeTemporaryDirectory } from '../../unit/storage/harness.ts';
 
@@ -17,18 +19,40 @@ const BATCH = 20_000;
 const path = await makeTemporaryDirectory();
 const open = (name: string) => openDataDirectory({ path: join(path, name), nodeId: 'n1', clusterMembers: 'n1' });
 
+/** CPU time of the event loop's thread in milliseconds, where the system tells it: a stall without the waiting for a core. */
+function threadMs(): number {
+  try {
+    return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'latin1').split(' ')[0]) / 1e6;
+  } catch {
+    return Number.NaN;
+  }
+}
+
 async function measured(what: string, bytes: number, body: () => Promise<void>): Promise<void> {
   const delays = monitorEventLoopDelay({ resolution: 1 });
   const cpu = process.cpuUsage();
   const begun = performance.now();
   delays.enable();
+  const begunMs = threadMs();
+  let last = begunMs;
+  let longest = 0;
+  const timer = setInterval(() => {
+    const now = threadMs();
+    longest = Math.max(longest, now - last);
+    last = now;
+  }, 1);
   await body();
+  clearInterval(timer);
+  const loopSeconds = (threadMs() - begunMs) / 1000;
   delays.disable();
   const seconds = (performance.now() - begun) / 1000;
   const { user, system } = process.cpuUsage(cpu);
   const rate = bytes === 0 ? '' : `, ${(bytes / 1e6 / seconds).toFixed(0)} MB/s`;
   const stall = `stall p99 ${(delays.percentile(99) / 1e6).toFixed(1)} ms, max ${(delays.max / 1e6).toFixed(1)} ms`;
-  console.log(`${what}: ${seconds.toFixed(2)} s${rate}, CPU ${((user + system) / 1e6).toFixed(2)} s, ${stall}`);
+  const work = `CPU ${((user + system) / 1e6).toFixed(2)} s, ${loopSeconds.toFixed(2)} s of it on the event loop`;
+  console.log(
+    `${what}: ${seconds.toFixed(2)} s${rate}, ${work}, ${stall}, longest turn ${longest.toFixed(1)} ms of CPU`,
+  );
 }
 
 function* records(): Generator<[Buffer, Buffer]> {
@@ -62,6 +86,7 @@ for (const record of records()) {
 await state.write({ position: { appliedIndex: 9, appliedTerm: 1 }, puts, deletes: [] });
 console.log(`records ${RETAINED + SESSIONS}, ${(recordBytes / 1e6).toFixed(0)} MB of keys and values`);
 
+await measured('nothing, for comparison', 0, async () => await pause(3_000));
 const facts = { index: 9, term: 1, stampMs: 1, configuration: Buffer.of(1), clusterId: 'c' };
 let id = '';
 await measured('create', recordBytes, async () => {

@@ -148,7 +148,7 @@ test('keeps every safety property while members come and go', () => {
   if (process.env['QUORATE_SIMULATION_SEEDS'] !== undefined)
     process.stdout.write(`${installed} ${JSON.stringify([...changes])}\n`);
   assert.ok((changes.get('COMMITTED') ?? 0) > SEEDS * 3, `changes ${JSON.stringify([...changes])}`);
-  assert.ok((changes.get('LEADERSHIP_LOST') ?? 0) > SEEDS / 4, `changes ${JSON.stringify([...changes])}`);
+  assert.ok((changes.get('LEADERSHIP_LOST') ?? 0) > SEEDS / 20, `changes ${JSON.stringify([...changes])}`);
   assert.ok(installed > SEEDS / 4, `snapshots ${installed}`);
 });
 

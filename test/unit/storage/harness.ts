@@ -20,7 +20,6 @@ import {
   type StateStore,
   type StepHook,
 } from '@quorate/storage';
-import { assert } from '../../support/suite.ts';
 
 /** A log store as the suites need it: with its doubts. */
 export type TestedLogStore = LogStore & InstallableLog & { readonly doubts: readonly string[] };
@@ -50,7 +49,11 @@ export type PlaceFactory = () => Promise<Place>;
 export async function memoryPlace(): Promise<Place> {
   const disk = new MemoryDisk();
   const files = disk.region('snapshots-0', () => new Map<string, Buffer>());
-  const contentOf = (name: string): Buffer => Buffer.from(files.get(name) ?? assert.unreachable(`no file ${name}`));
+  const contentOf = (name: string): Buffer => {
+    const content = files.get(name);
+    if (content === undefined) throw new Error(`no file ${name}`);
+    return Buffer.from(content);
+  };
   return {
     snapshotStore: async () => new MemorySnapshotStore(disk),
     install: async (snapshot, log, onStep = () => {}) => await installMemorySnapshot(disk, snapshot, log, { onStep }),

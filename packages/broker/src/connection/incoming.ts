@@ -67,7 +67,7 @@ export class Incoming {
   #topicOf(packet: PublishPacket): string | null {
     const connection = this.#connection;
     const { topicAlias } = packet;
-    let { topic } = packet;
+    const { topic } = packet;
     if (topicAlias !== null) {
       if (topicAlias > TOPIC_ALIAS_MAXIMUM) {
         connection.fail('TOPIC_ALIAS_INVALID', `${topicAlias} is more than ${TOPIC_ALIAS_MAXIMUM}`);

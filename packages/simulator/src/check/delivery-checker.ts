@@ -8,7 +8,9 @@ interface Publication {
   readonly publisher: Client;
   readonly topic: string;
   readonly qos: 0 | 1 | 2;
-  readonly number: number;
+  readonly payload: string;
+  /** Its place among the messages of this publisher on this topic, in the order of first sending. */
+  readonly place: number;
   readonly sentMs: number;
   acknowledged: boolean;
   /** QoS 1, and sent again on another connection: it may stand in the log twice, with others in between. */
@@ -26,20 +28,24 @@ interface Standing {
 interface Inbox {
   /** By payload: how often. */
   readonly counts: Map<string, number>;
-  /** By publisher and topic: the number of its newest message. */
+  /** By publisher and topic: the place of its newest message. */
   readonly newest: Map<string, number>;
 }
 
 /** P1, P4 and P5 as the clients see them: nothing acknowledged is lost, QoS 2 comes once, publishers' messages keep their order. */
 export class DeliveryChecker {
   readonly #nowMs: () => number;
+  readonly #isInLog: (payload: string) => boolean;
   readonly #publications = new Map<string, Publication>();
+  /** By publisher and topic, in the order of first sending. */
+  readonly #streams = new Map<string, Publication[]>();
   readonly #inboxes = new Map<string, Inbox>();
   readonly #standing = new Map<string, Standing[]>();
   delivered = 0;
 
-  constructor(nowMs: () => number) {
+  constructor(nowMs: () => number, isInLog: (payload: string) => boolean) {
     this.#nowMs = nowMs;
+    this.#isInLog = isInLog;
   }
 
   get published(): number {
@@ -53,9 +59,22 @@ export class DeliveryChecker {
       known.repeated = qos === 1;
       return;
     }
-    const number = Number(payload.slice(payload.lastIndexOf('/') + 1));
+    const stream = this.#stream(publisher, topic);
     const sentMs = this.#nowMs();
-    this.#publications.set(payload, { publisher, topic, qos, number, sentMs, acknowledged: false, repeated: false });
+    const place = stream.length;
+    const publication = { publisher, topic, payload, qos, place, sentMs, acknowledged: false, repeated: false };
+    stream.push(publication);
+    this.#publications.set(payload, publication);
+  }
+
+  #stream(publisher: Client, topic: string): Publication[] {
+    const key = `${publisher.name} ${topic}`;
+    let stream = this.#streams.get(key);
+    if (stream === undefined) {
+      stream = [];
+      this.#streams.set(key, stream);
+    }
+    return stream;
   }
 
   acknowledged(payload: string): void {
@@ -90,19 +109,31 @@ export class DeliveryChecker {
       'P4-exactly-once',
       () => `${client.name} got ${message.payload} ${count} times at QoS 2`,
     );
-    if (count === 1 && !client.plan.contends && !publication.repeated)
-      this.#checkOrder(client, inbox, publication, message);
+    if (count === 1 && !client.plan.contends && !publication.repeated) this.#checkOrder(client, inbox, publication);
   }
 
-  #checkOrder(client: Client, inbox: Inbox, publication: Publication, message: Received): void {
-    const key = `${publication.publisher.name} ${message.topic}`;
-    const newest = inbox.newest.get(key) ?? 0;
+  /** In the order of the publisher, and since the first one that came without leaving out what is in the log. */
+  #checkOrder(client: Client, inbox: Inbox, publication: Publication): void {
+    const { publisher, topic, place, payload } = publication;
+    const key = `${publisher.name} ${topic}`;
+    const newest = inbox.newest.get(key);
+    inbox.newest.set(key, place);
+    if (newest === undefined) return;
+    const stream = this.#stream(publisher, topic);
     demand(
-      publication.number > newest,
+      place > newest,
       'P5-publisher-order',
-      () => `${client.name} got ${message.payload} after number ${newest} of the same publisher on ${message.topic}`,
+      () => `${client.name} got ${payload} after ${stream[newest]?.payload} of the same publisher on ${topic}`,
     );
-    inbox.newest.set(key, publication.number);
+    const { churns, reads, expirySec } = client.plan;
+    if (churns || reads.length > 0 || expirySec !== null) return;
+    for (const { payload: between, qos, repeated } of stream.slice(newest + 1, place)) {
+      demand(
+        qos === 0 || repeated || !this.#isInLog(between) || inbox.counts.has(between),
+        'P5-gap',
+        () => `${client.name} got ${payload} on ${topic} without ${between}, which is in the log before it`,
+      );
+    }
   }
 
   #inboxOf(client: Client): Inbox {

@@ -189,6 +189,28 @@ test('a taker that restarts from a checkpoint does not forget the wait', () => {
   bus.assertForgotten();
 });
 
+test('a taker that restarts and reads of its own loss in the log releases nobody: it does not know whom it waited for', () => {
+  const bus = new LogBus({ leaseMs: 3000, nodeIds: ['n1', 'n2', 'n3', 'n4', 'n5'] });
+  connected(bus, 'n1', 'a');
+  bus.run(700);
+  bus.node('n1').disconnect();
+  bus.run(10);
+  const takenAtMs = bus.scheduler.nowMs;
+  dial(bus, 'n2', 'a');
+  bus.run(50);
+  bus.node('n2').crash();
+  bus.run(400);
+  const third = dial(bus, 'n3', 'a');
+  bus.run(50);
+  assert.is(bus.node('n4').broker.machine.state.sessions.get('a')?.owner, 'n3');
+  bus.node('n2').restart();
+  bus.run(500);
+  assert.not(isLive(third), 'n1 may still serve the client');
+  while (third.received.length === 0) bus.run(10);
+  assert.ok(bus.scheduler.nowMs - takenAtMs >= 2900);
+  bus.assertForgotten();
+});
+
 test('after a normal end nobody waits', () => {
   const bus = new LogBus();
   const first = connected(bus, 'n1', 'a');

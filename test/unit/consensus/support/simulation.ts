@@ -125,7 +125,7 @@ export class Simulation {
     node.up = false;
     const reached = this.world.lyingDisks === true ? 0 : this.random.below(node.writes.length + 1);
     for (const { write } of node.writes.slice(0, reached)) this.#store(node, write);
-    node.arrived = null;
+    this.#discard(node);
     node.streams.clear();
     node.writes.length = 0;
     node.waiting.length = 0;
@@ -334,9 +334,20 @@ export class Simulation {
       }
       this.#input(peer, { kind: 'snapshotReceiving', from: node.id, term });
       if (count > 0) this.#later(1 + this.random.below(60), () => chunk(count - 1));
-      else peer.arrived = { snapshot, from: node };
+      else this.#arrive(peer, { snapshot, from: node });
     };
     this.#later(1, () => chunk(2));
+  }
+
+  #arrive(peer: SimNode, arrived: NonNullable<SimNode['arrived']>): void {
+    this.#discard(peer);
+    peer.arrived = arrived;
+  }
+
+  /** A snapshot that is not installed any more: its sender hears of it. */
+  #discard(node: SimNode): void {
+    if (node.arrived !== null) this.#streamEnds(node.arrived.from, node, node.arrived.snapshot, false);
+    node.arrived = null;
   }
 
   #streamEnds(node: SimNode, peer: SimNode, { index, term }: { index: number; term: number }, ok: boolean): void {
