@@ -1,6 +1,8 @@
 import type { MessageProperties, QoS } from '@quorate/protocol';
+import { type Host, Proposed } from './connection/client.ts';
 import type { CloseReason } from './connection/closing.ts';
-import { Connection, Proposed } from './connection/connection.ts';
+import { Connection } from './connection/connection.ts';
+import type { Deliverers } from './deliverers.ts';
 import { BrokerCounters, type BrokerEnvironment, type BrokerLimits, bump, type ClientSocket } from './environment.ts';
 import { Fencing } from './fencing.ts';
 import { type CommandOwner, NOBODY, Proposer } from './proposer.ts';
@@ -50,7 +52,7 @@ const SETTLE_INTERVAL_MS = 50;
 const TIME_CHECK_INTERVAL_MS = 500;
 
 /** One node's share of the broker: its connections, its proposals, and the replicated state that it applies. */
-export class Broker implements StateSink {
+export class Broker implements StateSink, Host, Deliverers {
   readonly nodeId: string;
   readonly environment: BrokerEnvironment;
   readonly limits: BrokerLimits;
@@ -239,6 +241,33 @@ export class Broker implements StateSink {
   /** Nothing that this node proposed waits for its application. */
   get settled(): boolean {
     return this.proposer.unappliedBytes === 0;
+  }
+
+  own(epoch: number, connection: Connection): void {
+    this.connections.set(epoch, connection);
+  }
+
+  addDirty(connection: Connection): void {
+    this.dirty.push(connection);
+    this.requestFlush();
+  }
+
+  setPaused(connection: Connection, paused: boolean): void {
+    if (paused) this.paused.add(connection);
+    else this.paused.delete(connection);
+  }
+
+  withhold(connection: Connection): void {
+    this.withheld.add(connection);
+  }
+
+  setSettling(connection: Connection, settling: boolean): void {
+    if (settling) this.settling.add(connection);
+    else this.settling.delete(connection);
+  }
+
+  sendSys(connection: Connection, filters: readonly string[]): void {
+    this.sys.subscribed(connection, filters);
   }
 
   forget(connection: Connection): void {

@@ -1,5 +1,5 @@
 import type { MessageProperties } from '@quorate/protocol';
-import type { Broker } from './broker.ts';
+import type { Deliverers } from './deliverers.ts';
 import { bump } from './environment.ts';
 import {
   ByteReader,
@@ -19,10 +19,10 @@ const FORWARD_BYTES = 4 * 1024 * 1024;
  * looked up in the replicated subscription table.
  */
 export class QoS0 {
-  readonly #broker: Broker;
+  readonly #broker: Deliverers;
   readonly #forwards = new Map<string, ByteWriter>();
 
-  constructor(broker: Broker) {
+  constructor(broker: Deliverers) {
     this.#broker = broker;
   }
 

@@ -1,14 +1,14 @@
 import { topicMatches } from '@quorate/protocol';
-import type { Broker } from './broker.ts';
-import type { Connection } from './connection/connection.ts';
+import type { Client } from './connection/client.ts';
+import type { Deliverers } from './deliverers.ts';
 import { Message } from './state/index.ts';
 
 /** The widely known `$SYS` topics of mosquitto, for this node, and a few for the cluster. */
 export class SysTopics {
-  readonly #broker: Broker;
+  readonly #broker: Deliverers;
   readonly #version: string;
 
-  constructor(broker: Broker, version: string) {
+  constructor(broker: Deliverers, version: string) {
     this.#broker = broker;
     this.#version = version;
   }
@@ -34,12 +34,12 @@ export class SysTopics {
   }
 
   /** A client has just subscribed: it gets what stands, as with retained messages. */
-  subscribed(connection: Connection, filters: readonly string[]): void {
+  subscribed(client: Client, filters: readonly string[]): void {
     const wanted = filters.filter((filter) => filter.startsWith('$SYS/'));
     if (wanted.length === 0) return;
     for (const [topic, value] of this.#values()) {
       if (!wanted.some((filter) => topicMatches(filter, topic))) continue;
-      connection.outgoing?.deliver(messageOf(topic, value), 0, true, null);
+      client.outgoing?.deliver(messageOf(topic, value), 0, true, null);
     }
   }
 

@@ -13,27 +13,21 @@ import {
   readPacketId,
   writeAck,
 } from '@quorate/protocol';
-import type { Broker } from '../broker.ts';
 import { bump, type ClientSocket } from '../environment.ts';
-import type { CommandOwner } from '../proposer.ts';
 import { type CommandResult, type Message, type Session, writeDisconnect } from '../state/index.ts';
+import {
+  type Client,
+  type Host,
+  type IncomingSide,
+  type OutgoingSide,
+  type PendingSubscription,
+  type Phase,
+  Proposed,
+} from './client.ts';
 import { CLOSE_REASONS, type CloseReason } from './closing.ts';
-import type { Incoming } from './incoming.ts';
-import type { Outgoing } from './outgoing.ts';
 import { OutputBuffer } from './output.ts';
 import { acceptConnect, claimed } from './session-start.ts';
 import { handleSubscribe, handleUnsubscribe, subscriptionsApplied } from './subscribing.ts';
-
-/**
- * - new: nothing but CONNECT may come.
- * - claiming: the Connect command is on its way through the log.
- * - fencing: the session is ours, but the node that had it may still serve it for the rest of its lease.
- * - live: CONNACK is sent.
- */
-export type Phase = 'new' | 'claiming' | 'fencing' | 'live' | 'closed';
-
-/** What a command of this connection was, for `commandApplied`. */
-export const Proposed = { connect: 1, publish1: 2, publish2: 3, pubrel: 4, subscribe: 5, unsubscribe: 6 } as const;
 
 /** Type nibbles of the packets that are taken apart without an object. */
 const CONNECT = 1;
@@ -43,8 +37,8 @@ const PINGREQ = 12;
 const SHORT_ACK_BYTES = 2;
 
 /** The protocol of one client on one network connection. Knows no socket, timer or Raft: bytes and results come in. */
-export class Connection implements CommandOwner {
-  readonly broker: Broker;
+export class Connection implements Client {
+  readonly broker: Host;
   readonly socket: ClientSocket;
   readonly output = new OutputBuffer();
   readonly openedAtMs: number;
@@ -55,8 +49,8 @@ export class Connection implements CommandOwner {
   keepAliveSec = 0;
   epoch = 0;
   session: Session | null = null;
-  outgoing: Outgoing | null = null;
-  incoming: Incoming | null = null;
+  outgoing: OutgoingSide | null = null;
+  incoming: IncomingSide | null = null;
   /** The CONNECT that is being served, until its CONNACK has left. */
   connectPacket: ConnectPacket | null = null;
   /** Largest packet that the client takes. */
@@ -64,15 +58,14 @@ export class Connection implements CommandOwner {
   /** Retained messages of QoS 0 that a SUBSCRIBE brings, until its SUBACK is in front of them. */
   readonly retained: { readonly message: Message; readonly identifiers: readonly number[] | null }[] = [];
   /** SUBSCRIBE and UNSUBSCRIBE packets on their way through the log, oldest first. */
-  readonly pendingSubscriptions: { packetId: number; reasonCodes: (number | null)[]; filters: readonly string[] }[] =
-    [];
+  readonly pendingSubscriptions: PendingSubscription[] = [];
   dirty = false;
   paused = false;
   readonly #framer: PacketFramer;
   /** What the socket held at the last look. */
   #backlogBytes = 0;
 
-  constructor(broker: Broker, socket: ClientSocket) {
+  constructor(broker: Host, socket: ClientSocket) {
     this.broker = broker;
     this.socket = socket;
     this.#framer = new PacketFramer(broker.limits.maxPacketSizeBytes);
@@ -122,13 +115,9 @@ export class Connection implements CommandOwner {
   #setPaused(paused: boolean): void {
     if (this.paused === paused) return;
     this.paused = paused;
-    if (paused) {
-      this.socket.pause();
-      this.broker.paused.add(this);
-    } else {
-      this.broker.paused.delete(this);
-      this.socket.resume();
-    }
+    this.broker.setPaused(this, paused);
+    if (paused) this.socket.pause();
+    else this.socket.resume();
   }
 
   #packet(): void {
@@ -216,8 +205,7 @@ export class Connection implements CommandOwner {
   markDirty(): void {
     if (this.dirty || this.phase === 'closed') return;
     this.dirty = true;
-    this.broker.dirty.push(this);
-    this.broker.requestFlush();
+    this.broker.addDirty(this);
   }
 
   /** End of a turn: PUBRECs into the batch, then everything that may leave, in one write. */
@@ -226,7 +214,7 @@ export class Connection implements CommandOwner {
     if (this.phase === 'closed') return;
     // While the lease does not hold, somebody else may serve this session: nothing leaves.
     if (this.phase === 'live' && !this.broker.serving) {
-      this.broker.withheld.add(this);
+      this.broker.withhold(this);
       return;
     }
     if (this.phase === 'live') this.outgoing?.pump();
@@ -254,8 +242,10 @@ export class Connection implements CommandOwner {
   /** Once per tick of the broker. */
   checkTime(nowMs: number): void {
     if (this.phase === 'live') return this.#checkKeepAlive(nowMs);
-    if (this.phase === 'new' && nowMs - this.openedAtMs > this.broker.limits.connectTimeoutMs)
-      this.fail('CONNECT_TIMEOUT');
+    if (nowMs - this.openedAtMs <= this.broker.limits.connectTimeoutMs) return;
+    if (this.phase === 'new') this.fail('CONNECT_TIMEOUT');
+    // The lease holds but nothing commits (a disk that is stuck, say): better an answer than a client that hangs.
+    else if (this.phase === 'claiming') this.refuse('SERVER_UNAVAILABLE');
   }
 
   /** [MQTT-3.1.2-22] */

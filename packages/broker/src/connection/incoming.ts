@@ -1,12 +1,11 @@
-import { type PublishPacket, ReasonCode, splitLevels } from '@quorate/protocol';
+import { type PublishPacket, ReasonCode } from '@quorate/protocol';
 import { type CommandResult, writePublish, writePubrel } from '../state/index.ts';
-import type { Connection } from './connection.ts';
-import { Proposed } from './connection.ts';
-import { TOPIC_ALIAS_MAXIMUM } from './session-start.ts';
+import { type Client, type IncomingSide, Proposed } from './client.ts';
+import { TOPIC_ALIAS_MAXIMUM, tooDeep } from './topic-limits.ts';
 
 /** PUBLISH and PUBREL from one client. */
-export class Incoming {
-  readonly #connection: Connection;
+export class Incoming implements IncomingSide {
+  readonly #connection: Client;
   /** The session outlives the connection: its QoS 2 Packet Identifiers are replicated. */
   readonly #replicated: boolean;
   /** QoS 1 and 2 messages proposed and not acknowledged yet, and QoS 2 messages not released. */
@@ -20,7 +19,7 @@ export class Incoming {
   readonly #exchanges = new Map<number, boolean>();
   readonly #aliases = new Map<number, string>();
 
-  constructor(connection: Connection, replicated: boolean) {
+  constructor(connection: Client, replicated: boolean) {
     this.#connection = connection;
     this.#replicated = replicated;
   }
@@ -144,10 +143,4 @@ export class Incoming {
     const reasonCode = found || connection.version !== 5 ? ReasonCode.success : ReasonCode.packetIdentifierNotFound;
     connection.sendAck('pubcomp', packetId, reasonCode);
   }
-}
-
-/** The subscription tree is walked level by level: their number is bounded before a name or filter gets near it. */
-export function tooDeep(topic: string, maxLevels: number): boolean {
-  // Cheap in the usual case: a name shorter than the limit can not have more separators.
-  return topic.length >= maxLevels && splitLevels(topic).length > maxLevels;
 }

@@ -21,7 +21,7 @@ import {
   sequenceOf,
   writeSettle,
 } from '../state/index.ts';
-import type { Connection } from './connection.ts';
+import type { Client, OutgoingSide } from './client.ts';
 
 /** Where one in-flight message stands (MQTT 5.0 section 4.3). */
 const Flight = { awaitPuback: 1, awaitPubrec: 2, committingPubrec: 3, awaitPubcomp: 4 } as const;
@@ -38,8 +38,8 @@ const REMOVED = 0;
  * Messages on their way to one client. The queue is the session's replicated one, of which this is only a reader that
  * remembers what it sent; or, for a session that ends with its connection, a queue of its own.
  */
-export class Outgoing {
-  readonly #connection: Connection;
+export class Outgoing implements OutgoingSide {
+  readonly #connection: Client;
   readonly #queue: MessageQueue;
   /** The queue is part of the replicated state: what leaves it must be proposed. */
   readonly #replicated: boolean;
@@ -54,7 +54,7 @@ export class Outgoing {
   #settled: number[] = [];
   #pubrecs: number[] = [];
 
-  constructor(connection: Connection, session: Session, window: number, maximumPacketSizeBytes: number) {
+  constructor(connection: Client, session: Session, window: number, maximumPacketSizeBytes: number) {
     this.#connection = connection;
     this.#replicated = session.queue !== null;
     this.#queue = session.queue ?? new MessageQueue();
@@ -186,7 +186,7 @@ export class Outgoing {
       return;
     }
     this.#settled.push(sequence);
-    if (this.#settled.length === 1) this.#connection.broker.settling.add(this.#connection);
+    if (this.#settled.length === 1) this.#connection.broker.setSettling(this.#connection, true);
     if (this.#settled.length >= SETTLE_MESSAGES) this.proposeSettled();
   }
 
@@ -266,7 +266,7 @@ export class Outgoing {
     const { broker, epoch } = this.#connection;
     const ranges = rangesOf(this.#settled);
     this.#settled = [];
-    broker.settling.delete(this.#connection);
+    broker.setSettling(this.#connection, false);
     writeSettle(broker.proposer.open(), { epoch, received: false, ranges });
     broker.proposer.added(broker.unowned, REMOVED, 0);
   }

@@ -1,15 +1,12 @@
 import { type ConnectPacket, encodeConnack, ReasonCode } from '@quorate/protocol';
 import { type CommandResult, NEVER_EXPIRES, type Session, writeConnect, writeDisconnect } from '../state/index.ts';
-import type { Connection } from './connection.ts';
-import { Proposed } from './connection.ts';
-import { Incoming, tooDeep } from './incoming.ts';
+import { type Client, Proposed } from './client.ts';
+import { Incoming } from './incoming.ts';
 import { Outgoing } from './outgoing.ts';
-
-/** Aliases that a client may use towards us (MQTT 5.0 section 3.2.2.3.8). */
-export const TOPIC_ALIAS_MAXIMUM = 32;
+import { TOPIC_ALIAS_MAXIMUM, tooDeep } from './topic-limits.ts';
 
 /** CONNECT: checks what one node can check, then claims the session in the log. */
-export function acceptConnect(connection: Connection, packet: ConnectPacket): void {
+export function acceptConnect(connection: Client, packet: ConnectPacket): void {
   const { broker } = connection;
   connection.connectPacket = packet;
   connection.version = packet.protocolVersion;
@@ -46,7 +43,7 @@ export function acceptConnect(connection: Connection, packet: ConnectPacket): vo
 }
 
 /** The Connect command is applied: the session is this connection's, unless the client has gone meanwhile. */
-export function claimed(connection: Connection, result: CommandResult): void {
+export function claimed(connection: Client, result: CommandResult): void {
   if (result.kind !== 'connected') return;
   const { broker } = connection;
   const { session, previousOwner, sessionPresent } = result;
@@ -55,7 +52,7 @@ export function claimed(connection: Connection, result: CommandResult): void {
   connection.epoch = epoch;
   if (connection.phase !== 'closed') {
     connection.phase = 'fencing';
-    broker.connections.set(epoch, connection);
+    broker.own(epoch, connection);
   }
   broker.fencing.claim(epoch, connection.clientId, previousOwner, () => {
     if (connection.phase === 'closed') giveBack(connection, epoch);
@@ -64,13 +61,13 @@ export function claimed(connection: Connection, result: CommandResult): void {
 }
 
 /** The client went before CONNACK: its will does not count, it was never accepted. */
-function giveBack(connection: Connection, epoch: number): void {
+function giveBack(connection: Client, epoch: number): void {
   const { broker } = connection;
   writeDisconnect(broker.proposer.open(), { epoch, publishWill: false, sessionExpiryIntervalSec: null });
   broker.proposer.added(broker.unowned, 0, 0);
 }
 
-function goLive(connection: Connection, session: Session, sessionPresent: boolean): void {
+function goLive(connection: Client, session: Session, sessionPresent: boolean): void {
   const { broker, connectPacket: packet } = connection;
   if (packet === null) return;
   const { limits } = broker;

@@ -7,14 +7,13 @@ import {
   type UnsubscribePacket,
 } from '@quorate/protocol';
 import { type CommandResult, writeSubscribe, writeUnsubscribe } from '../state/index.ts';
-import type { Connection } from './connection.ts';
-import { Proposed } from './connection.ts';
-import { tooDeep } from './incoming.ts';
+import { type Client, Proposed } from './client.ts';
+import { tooDeep } from './topic-limits.ts';
 
 /** SUBSCRIBE and UNSUBSCRIBE in flight per client; more are not needed by anybody and would only cost memory. */
 const MAX_PENDING = 1024;
 
-export function handleSubscribe(connection: Connection, packet: SubscribePacket): void {
+export function handleSubscribe(connection: Client, packet: SubscribePacket): void {
   const { broker, session } = connection;
   if (session === null) return;
   if (connection.pendingSubscriptions.length >= MAX_PENDING) {
@@ -40,7 +39,7 @@ export function handleSubscribe(connection: Connection, packet: SubscribePacket)
 }
 
 /** The reason code that refuses a filter, or null. */
-function refusalOf(connection: Connection, filter: string, room: number): number | null {
+function refusalOf(connection: Client, filter: string, room: number): number | null {
   const { limits } = connection.broker;
   if (filter.startsWith('$share/')) {
     return parseSharedFilter(filter) === null
@@ -52,7 +51,7 @@ function refusalOf(connection: Connection, filter: string, room: number): number
   return null;
 }
 
-export function handleUnsubscribe(connection: Connection, packet: UnsubscribePacket): void {
+export function handleUnsubscribe(connection: Client, packet: UnsubscribePacket): void {
   const { broker, epoch } = connection;
   if (connection.pendingSubscriptions.length >= MAX_PENDING) {
     return connection.fail('RECEIVE_MAXIMUM_EXCEEDED', `${MAX_PENDING} UNSUBSCRIBE packets in flight`);
@@ -64,7 +63,7 @@ export function handleUnsubscribe(connection: Connection, packet: UnsubscribePac
 }
 
 /** The command is applied: SUBACK or UNSUBACK, with the node's refusals at their places. */
-export function subscriptionsApplied(connection: Connection, kind: number, result: CommandResult): void {
+export function subscriptionsApplied(connection: Client, kind: number, result: CommandResult): void {
   const pending = connection.pendingSubscriptions.shift();
   const retained = connection.retained.splice(0);
   if (pending === undefined || result.kind !== 'reasonCodes') return;
@@ -76,7 +75,7 @@ export function subscriptionsApplied(connection: Connection, kind: number, resul
   if (kind === Proposed.subscribe) {
     connection.output.append(encodeSuback(pending.packetId, reasonCodes, version));
     for (const { message, identifiers } of retained) connection.outgoing?.deliver(message, 0, true, identifiers);
-    connection.broker.sys.subscribed(connection, pending.filters);
+    connection.broker.sendSys(connection, pending.filters);
   } else {
     connection.output.append(encodeUnsuback(pending.packetId, reasonCodes, version));
   }

@@ -14,6 +14,8 @@ export class SessionChecker {
   readonly #nowMs: () => number;
   /** Client ids with a session that was accepted, and since when nobody is connected, as far as the clients know. */
   readonly #leftMs = new Map<string, number>();
+  /** By client id: the newest epoch that a client was accepted under. */
+  readonly #epochs = new Map<string, number>();
   readonly #wills = new Map<string, WillOfConnection>();
   /** Since when somebody is listening to all wills, for ever. */
   #watchedSinceMs = Number.POSITIVE_INFINITY;
@@ -26,6 +28,11 @@ export class SessionChecker {
   accepted(client: Client, sessionPresent: boolean): void {
     const { clientId, clean, expirySec } = client.plan;
     this.#acceptedMs.set(client.name, this.#nowMs());
+    const epoch = client.wire?.connection?.epoch ?? 0;
+    const newest = this.#epochs.get(clientId) ?? 0;
+    // Of those who share an id one may hear late that it was accepted, when others have been long since.
+    if (epoch < newest) return;
+    this.#epochs.set(clientId, epoch);
     const leftMs = this.#leftMs.get(clientId);
     this.#leftMs.set(clientId, Number.POSITIVE_INFINITY);
     if (clean) {

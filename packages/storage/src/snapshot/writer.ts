@@ -5,10 +5,10 @@ import type { FolderWriter } from '../folder/folder.ts';
 import { ChunkBuilder, encodeFooter, encodeHeader, HASH_ALGORITHM } from './format.ts';
 import type { SnapshotFacts, SnapshotSource } from './types.ts';
 
-const CHUNK_BYTES = 256 << 10;
-/** Read in one turn: about two milliseconds of work. */
-const SLICE_RECORDS = 512;
-const SLICE_BYTES = 256 << 10;
+const CHUNK_BYTES = 128 << 10;
+/** Read in one turn: about one millisecond of work. */
+const SLICE_RECORDS = 256;
+const SLICE_BYTES = 128 << 10;
 /** Synced in parts: one sync of everything at the end would hold up the log's for as long as it takes. */
 export const SYNC_EVERY_BYTES = 8 << 20;
 

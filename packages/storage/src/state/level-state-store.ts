@@ -17,7 +17,7 @@ const CRC_BYTES = 4;
 const POSITION_BYTES = 20;
 const LOAD_SLICE_RECORDS = 1000;
 const LOAD_SLICE_BYTES = 256 << 10;
-const HASH_SLICE_RECORDS = 512;
+const HASH_SLICE_RECORDS = 256;
 /** A write gathers this much before it lets other work run: one to two milliseconds. */
 const WRITE_SLICE_OPERATIONS = 512;
 const WRITE_SLICE_BYTES = 512 << 10;

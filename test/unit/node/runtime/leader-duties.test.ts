@@ -236,7 +236,7 @@ test('a checkpoint is due early for many bytes or many changed records', () => {
   assert.equal(at.proposed(), ['checkpoint']);
   at.duties.checkpointed(at.nowMs());
   at.duties.applied(100);
-  for (let topic = 0; topic < 8_192; topic++) at.state.dirty.retained.add(String(topic));
+  for (let topic = 0; topic < 4_096; topic++) at.state.dirty.retained.add(String(topic));
   at.pass(10);
   assert.equal(at.proposed(), ['checkpoint']);
 });

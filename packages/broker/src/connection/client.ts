@@ -1,0 +1,115 @@
+import type { ConnectPacket, MessageProperties, ProtocolVersion, PublishPacket, QoS } from '@quorate/protocol';
+import type { BrokerCounters, BrokerEnvironment, BrokerLimits, ClientSocket } from '../environment.ts';
+import type { Fencing } from '../fencing.ts';
+import type { CommandOwner, Proposer } from '../proposer.ts';
+import type { CommandResult, Message, Session } from '../state/index.ts';
+import type { CloseReason } from './closing.ts';
+import type { OutputBuffer } from './output.ts';
+
+/**
+ * - new: nothing but CONNECT may come.
+ * - claiming: the Connect command is on its way through the log.
+ * - fencing: the session is ours, but the node that had it may still serve it for the rest of its lease.
+ * - live: CONNACK is sent.
+ */
+export type Phase = 'new' | 'claiming' | 'fencing' | 'live' | 'closed';
+
+/** What a command of a connection was, for `commandApplied`. */
+export const Proposed = { connect: 1, publish1: 2, publish2: 3, pubrel: 4, subscribe: 5, unsubscribe: 6 } as const;
+
+/** What a connection needs of the broker that holds it. */
+export interface Host {
+  readonly environment: BrokerEnvironment;
+  readonly limits: BrokerLimits;
+  readonly counters: BrokerCounters;
+  readonly proposer: Proposer;
+  readonly fencing: Fencing;
+  /** For commands whose outcome nobody waits for. */
+  readonly unowned: CommandOwner;
+  /** This node is registered and in contact with a majority: it may answer and deliver. */
+  readonly serving: boolean;
+  /** Too much is proposed and not applied: clients are not read until it is less. */
+  readonly congested: boolean;
+  readonly connectionCount: number;
+  readonly clusterNowMs: number;
+  /** Looks at the clock: whatever is about to send something outside the end of a turn asks first. */
+  refreshServing(): void;
+  /** The session with this epoch is the client's. */
+  own(epoch: number, client: Client): void;
+  /** There is something to write at the end of this turn. */
+  addDirty(client: Client): void;
+  /** The client is not read until something ends that it waits for. */
+  setPaused(client: Client, paused: boolean): void;
+  /** Output waits for the lease. */
+  withhold(client: Client): void;
+  /** There are acknowledgements to propose at the next tick, or none any more. */
+  setSettling(client: Client, settling: boolean): void;
+  forget(client: Client): void;
+  publishQoS0(
+    publisher: Session | null,
+    topic: string,
+    properties: MessageProperties | null,
+    payload: Uint8Array,
+  ): void;
+  /** A client has just subscribed to these filters: it gets what stands in `$SYS`. */
+  sendSys(client: Client, filters: readonly string[]): void;
+}
+
+/** The messages on their way to a client. */
+export interface OutgoingSide {
+  /** There is something that the window lets go. */
+  readonly hasMore: boolean;
+  deliver(message: Message, qos: QoS, retain: boolean, identifiers: readonly number[] | null): void;
+  pump(): void;
+  puback(packetId: number): void;
+  pubrec(packetId: number, reasonCode: number): void;
+  pubcomp(packetId: number): void;
+  proposePubrecs(): void;
+  proposeSettled(): void;
+}
+
+/** The messages from a client. */
+export interface IncomingSide {
+  readonly full: boolean;
+  publish(packet: PublishPacket): void;
+  pubrel(packetId: number): void;
+  published(packetId: number, qos: 1 | 2, result: CommandResult): void;
+  released(packetId: number, result: CommandResult): void;
+}
+
+/** A SUBSCRIBE or UNSUBSCRIBE on its way through the log. */
+export interface PendingSubscription {
+  readonly packetId: number;
+  /** This node's refusals at their places, null where the state machine answers. */
+  readonly reasonCodes: (number | null)[];
+  readonly filters: readonly string[];
+}
+
+/** One connection as its parts see it. */
+export interface Client extends CommandOwner {
+  readonly broker: Host;
+  readonly socket: ClientSocket;
+  readonly output: OutputBuffer;
+  readonly pendingSubscriptions: PendingSubscription[];
+  /** Retained messages of QoS 0 that a SUBSCRIBE brings, until its SUBACK is in front of them. */
+  readonly retained: { readonly message: Message; readonly identifiers: readonly number[] | null }[];
+  phase: Phase;
+  version: ProtocolVersion;
+  clientId: string;
+  keepAliveSec: number;
+  epoch: number;
+  session: Session | null;
+  outgoing: OutgoingSide | null;
+  incoming: IncomingSide | null;
+  /** The CONNECT that is being served, until its CONNACK has left. */
+  connectPacket: ConnectPacket | null;
+  /** Largest packet that the client takes. */
+  maximumPacketSizeBytes: number;
+  process(): void;
+  markDirty(): void;
+  sendAck(type: 'puback' | 'pubrec' | 'pubrel' | 'pubcomp', packetId: number, reasonCode: number): void;
+  /** Closes for a reason of ours, telling a 5.0 client which. */
+  fail(reason: CloseReason, detail?: string): void;
+  /** Refuses a CONNECT. */
+  refuse(reason: CloseReason): void;
+}

@@ -1,0 +1,128 @@
+import type { Message, NodeId } from '@quorate/consensus';
+import { assert, suite } from '../../support/suite.ts';
+import { quorumsMeet } from './support/checker.ts';
+import { ELECTION_TIMEOUT_MS, HEARTBEAT_MS, initialOf, OPTIONS, TestCluster, TestNode } from './support/harness.ts';
+
+const test = suite('membership');
+const THREE = ['n1', 'n2', 'n3'];
+const NOBODY = { configuration: { voters: [], learners: [], outgoing: [] } };
+
+/** Three voters and nodes that belong to nothing yet. */
+function clusterWith(spares: readonly NodeId[]): TestCluster {
+  const cluster = new TestCluster(THREE);
+  for (const id of spares) {
+    cluster.nodes.set(id, new TestNode({ ...OPTIONS, id, seed: id.charCodeAt(1) }, initialOf([], NOBODY)));
+  }
+  cluster.tick(0);
+  return cluster;
+}
+
+function change(node: TestNode, voters: readonly NodeId[], learners: readonly NodeId[] = [], tags = {}): void {
+  node.step({ kind: 'changeMembership', id: node.results.length + 1, voters, learners, memberTags: tags });
+}
+
+function codes(node: TestNode): unknown[] {
+  return node.results.map(({ code }) => code);
+}
+
+test('three become five and three again, the leader not spared', () => {
+  const cluster = clusterWith(['n4', 'n5']);
+  const leader = cluster.elect('n1');
+  change(leader, THREE, ['n4', 'n5']);
+  cluster.tick(3 * HEARTBEAT_MS);
+  change(leader, [...THREE, 'n4', 'n5']);
+  cluster.tick(3 * HEARTBEAT_MS);
+  change(leader, ['n3', 'n4', 'n5']);
+  cluster.tick(3 * HEARTBEAT_MS);
+  assert.equal(codes(leader), ['COMMITTED', 'COMMITTED', 'COMMITTED']);
+  assert.is(leader.status.role, 'learner');
+  const next = [...cluster.nodes.values()].find(({ status }) => status.role === 'leader') as TestNode;
+  assert.ok(['n3', 'n4', 'n5'].includes(next.id));
+  assert.equal(next.status.configuration, { voters: ['n3', 'n4', 'n5'], learners: [], outgoing: [] });
+  next.propose();
+  cluster.tick(HEARTBEAT_MS);
+  for (const id of ['n3', 'n4', 'n5']) assert.is(cluster.node(id).committed.at(-1)?.index, next.status.lastIndex);
+});
+
+test('a read that waited for a node that is removed is served', () => {
+  const cluster = new TestCluster(['n1', 'n2', 'n3', 'n4']);
+  const leader = cluster.elect('n1');
+  // n3 answers appends, but no read round: three of four are needed for the read, two of two afterwards.
+  cluster.passes = (from, to, message) => {
+    if (from === 'n4' || to === 'n4') return false;
+    return !(from === 'n3' && 'round' in message && message.round > 0);
+  };
+  leader.step({ kind: 'readIndex', id: 1 });
+  cluster.settle();
+  assert.equal(leader.reads, []);
+  cluster.passes = (from, to) => from !== 'n4' && to !== 'n4';
+  const answer: Message = {
+    kind: 'appendResponse',
+    term: 1,
+    round: 0,
+    success: true,
+    matchIndex: 2,
+    hintIndex: 0,
+    hintTerm: 0,
+  };
+  change(leader, ['n1', 'n2']);
+  leader.receive('n2', answer);
+  leader.receive('n3', answer);
+  assert.equal(
+    leader.reads.map(({ id }) => id),
+    [1],
+  );
+});
+
+test('a new identity of a member begins without a log', () => {
+  const cluster = new TestCluster(THREE);
+  const leader = cluster.elect('n1');
+  cluster.tick(HEARTBEAT_MS);
+  change(leader, ['n1', 'n2'], ['n3'], { n3: 'wiped' });
+  leader.take();
+  const progress = leader.status.followers.find(({ id }) => id === 'n3');
+  assert.equal([progress?.matchIndex, progress?.mode], [0, 'probe']);
+  assert.equal(leader.status.configuration.memberTags, { n3: 'wiped' });
+  cluster.tick(2 * HEARTBEAT_MS);
+  assert.equal(codes(leader), ['COMMITTED']);
+});
+
+test('a transfer holds back the end of a joint phase, and only that', () => {
+  const cluster = clusterWith(['n4']);
+  const leader = cluster.elect('n1');
+  change(leader, THREE, ['n4']);
+  cluster.tick(3 * HEARTBEAT_MS);
+  cluster.passes = (from, to) => ![from, to].includes('n3');
+  change(leader, ['n1', 'n2', 'n4']);
+  leader.step({ kind: 'transferLeadership', to: 'n3' });
+  cluster.settle();
+  assert.ok(leader.status.joint === true && leader.status.configurationCommitted === true);
+  cluster.tick(2 * ELECTION_TIMEOUT_MS);
+  assert.is(leader.status.joint, false);
+  assert.equal(codes(leader), ['COMMITTED', 'COMMITTED']);
+});
+
+test('one voter alone grows to three', () => {
+  const cluster = new TestCluster(['n1']);
+  for (const id of ['n2', 'n3']) {
+    cluster.nodes.set(id, new TestNode({ ...OPTIONS, id }, initialOf([], NOBODY)));
+  }
+  cluster.tick(0);
+  const leader = cluster.elect('n1');
+  change(leader, ['n1'], ['n2', 'n3']);
+  cluster.tick(3 * HEARTBEAT_MS);
+  change(leader, THREE);
+  cluster.tick(3 * HEARTBEAT_MS);
+  assert.equal(codes(leader), ['COMMITTED', 'COMMITTED']);
+  cluster.passes = (from, to) => ![from, to].includes('n1');
+  cluster.elect('n2');
+});
+
+test('the oracle of quorum overlap tells joint from direct changes', () => {
+  const of = (voters: string[], outgoing: string[] = []) => ({ voters, outgoing, learners: [] });
+  assert.not.ok(quorumsMeet(of(['n1', 'n2', 'n3']), of(['n1', 'n4', 'n5'])));
+  assert.ok(quorumsMeet(of(['n1', 'n2', 'n3']), of(['n1', 'n4', 'n5'], ['n1', 'n2', 'n3'])));
+  assert.ok(quorumsMeet(of(['n1', 'n2', 'n3']), of(['n1', 'n2', 'n3', 'n4'])));
+});
+
+test.run();
