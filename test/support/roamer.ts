@@ -67,11 +67,14 @@ export class Roamer {
       const { code } = error as { readonly code?: unknown };
       if (typeof code === 'number') this.refusals.push(code);
     });
+    this.client.on('packetreceive', (packet) => {
+      // Not at `connect`: MQTT.js emits that only when it has sent its unfinished exchanges again.
+      if (packet.cmd === 'connack' && (packet.reasonCode ?? packet.returnCode ?? 0) === 0) this.wanted = null;
+    });
     this.client.on('disconnect', (packet) => {
       if (packet.reasonCode !== undefined) this.refusals.push(packet.reasonCode);
     });
     this.client.on('connect', (packet) => {
-      this.wanted = null;
       this.connacks.push({ nodeId: this.node.id, packet, atMs: performance.now() });
     });
   }

@@ -48,6 +48,12 @@ export interface BrokerEvents {
 
 /** Connections beyond the limit that may be waiting for their refusal. */
 const MAX_REFUSALS = 1024;
+/** The metrics' names for what the state machine drops. */
+const DROP_LABELS: Record<DropReason, string> = {
+  queueFull: 'queue_full',
+  expired: 'expired',
+  retainedQuotaExceeded: 'retained_quota_exceeded',
+};
 const SETTLE_INTERVAL_MS = 50;
 const TIME_CHECK_INTERVAL_MS = 500;
 
@@ -362,6 +368,6 @@ export class Broker implements StateSink, Host, Deliverers {
   }
 
   dropped(session: Session, reason: DropReason): void {
-    if (session.owner === this.nodeId || session.owner === null) bump(this.counters.dropped, `queue_${reason}`);
+    if (session.owner === this.nodeId || session.owner === null) bump(this.counters.dropped, DROP_LABELS[reason]);
   }
 }

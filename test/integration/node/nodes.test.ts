@@ -41,7 +41,9 @@ test('what is published on one node arrives on the others, in one order', async 
   const publishers = await Promise.all(nodes.ids.map((id) => connect(nodes.port(id, 'mqtt'), { clientId: `p-${id}` })));
   await Promise.all(
     publishers.flatMap((client, from) =>
-      Array.from({ length: 50 }, (_, at) => publish(client, `a/${String(from)}`, `${String(from)}:${String(at)}`, { qos: 1 })),
+      Array.from({ length: 50 }, (_, at) =>
+        publish(client, `a/${String(from)}`, `${String(from)}:${String(at)}`, { qos: 1 }),
+      ),
     ),
   );
   const orders = await Promise.all(received.map(({ messages }) => waitForMessages(messages, 150)));
@@ -151,7 +153,10 @@ test('data in which acknowledged writes may be missing is refused, at every late
   await nodes.stop('n1');
   // LevelDB's own words of the run before.
   const log = join(nodes.dataDir('n1'), 'log', 'LOG');
-  await appendFile(log, '2026/01/02-03:04:05.678901 7f0000000000 000003.log: dropping 1024 bytes; Corruption: bad record\n');
+  await appendFile(
+    log,
+    '2026/01/02-03:04:05.678901 7f0000000000 000003.log: dropping 1024 bytes; Corruption: bad record\n',
+  );
   for (let start = 1; start <= 3; start++) await assert.rejects(nodes.start('n1'), 'DATA_DOUBTFUL');
   await assert.rejects(nodes.start('n1'), /move the data directory away/);
   assert.match(await readFile(join(nodes.dataDir('n1'), 'doubts.txt'), 'utf8'), /dropping 1024 bytes/);

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createLogger, loadConfig, type Logger, type NodeConfig, type RunningNode, startNode } from '@quorate/node';
+import { createLogger, type Logger, loadConfig, type NodeConfig, type RunningNode, startNode } from '@quorate/node';
 import { freePorts } from '../../support/ports.ts';
 import { waitFor } from '../../support/wait.ts';
 
@@ -72,7 +72,9 @@ export class Nodes {
   }
 
   async ready(...ids: readonly string[]): Promise<void> {
-    await waitFor(() => ids.every((id) => this.node(id).view.readiness().ready), { what: `${ids.join(', ')} to be ready` });
+    await waitFor(() => ids.every((id) => this.node(id).view.readiness().ready), {
+      what: `${ids.join(', ')} to be ready`,
+    });
   }
 
   get leader(): string {

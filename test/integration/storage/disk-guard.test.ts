@@ -32,7 +32,8 @@ const onSmallDisk = (sizeMib: number, body: (path: string) => Promise<void>) =>
     try {
       await body(path);
     } finally {
-      await run('umount', [path]);
+      // Lazy: a test that failed may have left files open.
+      await run('umount', ['-l', path]);
     }
   });
 

@@ -119,6 +119,20 @@ test('an uncommitted configuration does not survive a snapshot that covers it (o
   assert.throws(() => node.core.configurationAt(2), /no longer known/);
 });
 
+test('a longer log that contradicts the snapshot goes, with the configuration behind the snapshot', () => {
+  const node = follower([1]);
+  const other: Configuration = { voters: ['n1', 'n7', 'n8'], learners: [], outgoing: [] };
+  const entries = [
+    ...entriesOf([9, 9, 9], 2),
+    { index: 5, term: 9, type: EntryType.config, stampMs: 0, data: encodeConfiguration(other) },
+  ];
+  const append = { kind: 'appendRequest', term: 9, prevIndex: 1, prevTerm: 1, commitIndex: 0, round: 0 } as const;
+  node.receive('n2', { ...append, entries });
+  assert.equal(node.status.configuration, other);
+  node.step(installed(3, 10));
+  assert.equal([node.status.configuration, node.status.lastIndex], [CONFIGURATION, 3]);
+});
+
 test('what follows the snapshot in an agreeing log stays, its configuration too', () => {
   const node = follower([1, 1]);
   const later: Configuration = { voters: THREE, learners: ['n4'], outgoing: [] };

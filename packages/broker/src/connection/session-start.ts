@@ -44,6 +44,7 @@ export function acceptConnect(connection: Client, packet: ConnectPacket): void {
 
 /** The Connect command is applied: the session is this connection's, unless the client has gone meanwhile. */
 export function claimed(connection: Client, result: CommandResult): void {
+  if (result.kind === 'refused' && connection.phase !== 'closed') return connection.refuse('QUOTA_EXCEEDED');
   if (result.kind !== 'connected') return;
   const { broker } = connection;
   const { session, previousOwner, sessionPresent } = result;

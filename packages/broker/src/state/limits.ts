@@ -3,6 +3,8 @@
  * machine's version and not of a node's configuration.
  */
 export const StateLimits = {
+  /** Sessions in the whole cluster, connected or not; a CONNECT that needs one more is refused. */
+  sessions: 4_000_000,
   /** Messages waiting in one session's replicated queue; the newest is refused beyond it. */
   queuedMessagesPerSession: 100_000,
   /** Topic, payload and property bytes waiting in one session's replicated queue. */

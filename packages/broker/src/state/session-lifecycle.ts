@@ -1,5 +1,6 @@
 import type { Connect, Disconnect } from './commands.ts';
 import { invariant } from './invariant.ts';
+import { StateLimits } from './limits.ts';
 import { MessageQueue, PACKET_ID_SPAN } from './queue.ts';
 import { route } from './routing.ts';
 import { NEVER_EXPIRES, Session } from './session.ts';
@@ -9,6 +10,7 @@ import { TimerKind } from './timers.ts';
 
 const OK: CommandResult = { kind: 'ok' };
 const STALE: CommandResult = { kind: 'stale' };
+const REFUSED: CommandResult = { kind: 'refused' };
 
 /** CONNECT: creates, resumes or replaces the session and makes the proposing node's connection its owner. */
 export function connect(state: State, sink: StateSink, nodeId: string, command: Connect): CommandResult {
@@ -38,6 +40,7 @@ export function connect(state: State, sink: StateSink, nodeId: string, command: 
   }
   const sessionPresent = session !== undefined;
   if (session === undefined) {
+    if (state.sessions.size >= StateLimits.sessions) return REFUSED;
     session = new Session(state.nextSessionNumber++, command.clientId, epoch);
     state.addSession(session);
     if (command.sessionExpiryIntervalSec > 0) session.queue = new MessageQueue();

@@ -15,6 +15,8 @@ export type CommandResult =
   | { readonly kind: 'ok' }
   /** The epoch is not the session's current one: the connection has lost its session; no acknowledgement. */
   | { readonly kind: 'stale' }
+  /** CONNECT: the cluster has as many sessions as it may. */
+  | { readonly kind: 'refused' }
   | {
       readonly kind: 'connected';
       readonly session: Session;

@@ -27,7 +27,7 @@ export class RaftDriver {
   private readonly clusterClock: ClusterClock;
   private readonly proposals = new ProposalQueue();
   private readonly backlog = new CommittedBacklog();
-  private readonly reads = new ReadRounds();
+  private readonly reads: ReadRounds;
   private refusedReads: number[] = [];
   private afterWrite: { readonly seq: number; readonly send: Send }[] = [];
   /** Peers reported unreachable since the last tick, and whether that happened again since. */
@@ -50,6 +50,7 @@ export class RaftDriver {
     this.options = options;
     this.limits = { ...DEFAULT_RAFT_DRIVER_LIMITS, ...options.limits };
     this.clusterClock = new ClusterClock(options.lastStampMs);
+    this.reads = new ReadRounds(options.firstReadId);
   }
 
   start(): void {

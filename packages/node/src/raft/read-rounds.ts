@@ -4,11 +4,16 @@
  */
 export class ReadRounds {
   private nextId = 0;
-  private nextCoreId = 0;
+  private nextCoreId: number;
   private asked: number[] = [];
   /** Readers of each read that the core works on. */
   private readonly rounds = new Map<number, readonly number[]>();
   private waiting = 0;
+
+  /** @param firstCoreId the core's ids rise from here */
+  constructor(firstCoreId = 0) {
+    this.nextCoreId = firstCoreId;
+  }
 
   /** Reads that have no answer yet. */
   get size(): number {

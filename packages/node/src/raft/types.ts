@@ -40,6 +40,11 @@ export interface RaftDriverOptions {
   readonly handlers: RaftDriverHandlers;
   /** Stamp of the last entry that the log or the state machine knows; 0 for a new cluster. */
   readonly lastStampMs: number;
+  /**
+   * The ids of reads rise from here; 0 by default. Different at each start of a node: an answer to the process before,
+   * late on its way, must not pass for one to this process.
+   */
+  readonly firstReadId?: number;
   readonly limits?: Partial<RaftDriverLimits>;
 }
 

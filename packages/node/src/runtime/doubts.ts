@@ -39,7 +39,8 @@ async function refuseEarlierDoubts(path: string): Promise<void> {
     if (error.code === 'ENOENT') return null;
     throw error;
   });
-  if (reason !== null) throw new StorageError('DATA_DOUBTFUL', { path, reason: `found at an earlier start: ${reason.trim()}` });
+  if (reason !== null)
+    throw new StorageError('DATA_DOUBTFUL', { path, reason: `found at an earlier start: ${reason.trim()}` });
 }
 
 /** Marks a data directory as doubtful. Resolves when the mark is durable. */

@@ -94,7 +94,8 @@ export class LeaderDuties {
     const { state } = broker.machine;
     // Not before all of the earlier terms is applied: one of their commands may void this node's registration, and
     // with it whatever was proposed under that.
-    if (this.#term === null || status.term !== this.#term || state.appliedTerm !== this.#term || !broker.registered) return;
+    if (this.#term === null || status.term !== this.#term || state.appliedTerm !== this.#term || !broker.registered)
+      return;
     if (nowMs - this.#calledMs >= PAUSE_MS) this.#sinceMs = nowMs;
     this.#calledMs = nowMs;
     if (state.clusterId === null && !this.#named) {

@@ -68,7 +68,9 @@ function compare({ appliedIndex, appliedTerm }: StatePosition, log: OpenedLog): 
   const { compactedIndex, compactedTerm, entries } = log;
   const lastIndex = compactedIndex + entries.length;
   if (appliedIndex < compactedIndex) {
-    return [`The state stands at entry ${appliedIndex}, but the log begins after entry ${compactedIndex}: state was lost.`];
+    return [
+      `The state stands at entry ${appliedIndex}, but the log begins after entry ${compactedIndex}: state was lost.`,
+    ];
   }
   if (appliedIndex > lastIndex) {
     return [`The state stands at entry ${appliedIndex}, but the log ends at entry ${lastIndex}: entries were lost.`];

@@ -45,7 +45,7 @@ export interface ReplicaOptions {
   readonly logger: TransportLogger;
   readonly observer: ReplicaObserver;
   readonly clock: Clock;
-  /** Seed of the election timeouts. */
+  /** Drawn anew at each start: of the election timeouts, and what tells this start's reads from those before. */
   readonly seed: number;
   /** A string that no other call anywhere returns. */
   readonly newId: () => string;
@@ -61,6 +61,7 @@ const LEASE_DRIFT = 1.1;
 const LEASE_MARGIN_MS = 100;
 const BROKER_TICK_MS = 10;
 const MIB = 1024 * 1024;
+const READS_PER_START = 2 ** 20;
 /** Unapplied proposals of this node beyond which its clients are not read. */
 const MAX_UNAPPLIED_BYTES = 8 * MIB;
 
@@ -263,6 +264,8 @@ export class Replica {
       log,
       clock,
       lastStampMs,
+      // Two starts of a node draw different seeds, and neither asks as often as this.
+      firstReadId: seed * READS_PER_START,
       limits: { tickIntervalMs: raft.tickIntervalMs, slowWriteMs: raft.slowWriteMs },
       send: (to, message) => {
         this.transport.sendRaft(to, message);
@@ -292,7 +295,10 @@ export class Replica {
         onFatal: this.fail,
         onSlowWrite: (durationMs, sizeBytes) => {
           const ms = Math.round(durationMs);
-          logger.warn({ durationMs: ms, sizeBytes }, `slow disk: a log write of ${String(sizeBytes)} bytes takes ${String(ms)} ms`);
+          logger.warn(
+            { durationMs: ms, sizeBytes },
+            `slow disk: a log write of ${String(sizeBytes)} bytes takes ${String(ms)} ms`,
+          );
         },
         onWriteDone: (durationMs, sizeBytes) => {
           observer.logWritten(durationMs, sizeBytes);
@@ -347,7 +353,10 @@ export class Replica {
         return;
       }
       default:
-        this.#options.logger.debug({ from, channel }, `a message on channel ${String(channel)} is not known to this version`);
+        this.#options.logger.debug(
+          { from, channel },
+          `a message on channel ${String(channel)} is not known to this version`,
+        );
     }
   }
 

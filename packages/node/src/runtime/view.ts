@@ -27,10 +27,15 @@ export function createView(sources: ViewSources): NodeView {
 
   function readiness(): Readiness {
     if (sources.draining()) return { ready: false, code: 'DRAINING', reason: 'this node is shutting down' };
-    if (!sources.listening()) return { ready: false, code: 'STARTING', reason: 'this node is not listening for clients yet' };
+    if (!sources.listening())
+      return { ready: false, code: 'STARTING', reason: 'this node is not listening for clients yet' };
     if (broker.serving) return { ready: true, code: 'READY', reason: 'in contact with a majority and caught up' };
     if (status().leader === null) {
-      return { ready: false, code: 'NO_QUORUM', reason: 'no leader is known: this node may be cut off from the majority' };
+      return {
+        ready: false,
+        code: 'NO_QUORUM',
+        reason: 'no leader is known: this node may be cut off from the majority',
+      };
     }
     const reason = broker.registered
       ? 'this node has not heard from a majority through the leader lately'

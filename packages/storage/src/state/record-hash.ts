@@ -12,15 +12,23 @@ export type RecordDigest = Uint32Array;
 
 const scratch = new Scratch();
 
-/** SHA-256 of key length (u32, big-endian), key and value, its first 128 bits. The length keeps key and value apart. */
-export function digestRecord(key: Uint8Array, value: Uint8Array): RecordDigest {
+const transient: RecordDigest = new Uint32Array(WORDS);
+
+/**
+ * SHA-256 of key length (u32, big-endian), key and value, its first 128 bits. The length keeps key and value apart.
+ * @param digest where to put it; a new one by default
+ */
+export function digestRecord(
+  key: Uint8Array,
+  value: Uint8Array,
+  digest: RecordDigest = new Uint32Array(WORDS),
+): RecordDigest {
   const bytes = scratch.take(4 + key.length + value.length);
   bytes.writeUInt32BE(key.length, 0);
   bytes.set(key, 4);
   bytes.set(value, 4 + key.length);
   // As text: several times faster here than to have a buffer made.
   const text = hash(ALGORITHM, bytes, 'binary');
-  const digest = new Uint32Array(WORDS);
   for (let word = 0; word < WORDS; word++) {
     const at = word * 4;
     digest[word] =
@@ -52,16 +60,16 @@ export class RecordHash {
   }
 
   add(key: Uint8Array, value: Uint8Array): void {
-    this.addDigest(digestRecord(key, value));
+    this.addDigest(digestRecord(key, value, transient));
   }
 
   remove(key: Uint8Array, value: Uint8Array): void {
-    this.removeDigest(digestRecord(key, value));
+    this.removeDigest(digestRecord(key, value, transient));
   }
 
   replace(key: Uint8Array, oldValue: Uint8Array, newValue: Uint8Array): void {
-    this.removeDigest(digestRecord(key, oldValue));
-    this.addDigest(digestRecord(key, newValue));
+    this.removeDigest(digestRecord(key, oldValue, transient));
+    this.addDigest(digestRecord(key, newValue, transient));
   }
 
   /** As `add`, for a caller that keeps the digest with the record (16 bytes) to remove it without its old value. */

@@ -1,6 +1,7 @@
 import { NEVER_EXPIRES, writeDisconnect, writeNodeDown } from '@quorate/broker';
 import { assert, suite } from '../../../support/suite.ts';
 import { checkConsistency } from './support/digest.ts';
+import { withLimit } from './support/limits.ts';
 import { Bench, PERSISTENT } from './support/log.ts';
 
 /* MQTT 5.0 sections 3.1.2.4 (Clean Start), 3.1.2.11.2 (Session Expiry Interval), 3.14.2.2.2 and 4.1, and ownership. */
@@ -208,6 +209,22 @@ test('clients that come and go do not pile up timers', () => {
     bench.disconnect('c');
   }
   assert.ok(bench.state.timers.size < 1100, `${bench.state.timers.size} timers`);
+});
+
+test('a session beyond the limit is refused, those that are there go on', () => {
+  withLimit('sessions', 2, () => {
+    const bench = new Bench();
+    bench.connect('a', PERSISTENT);
+    bench.connect('b');
+    bench.connect('c');
+    assert.equal([...bench.state.sessions.keys()], ['a', 'b']);
+    bench.connect('a', PERSISTENT, 'n2');
+    assert.is(bench.session('a').owner, 'n2');
+    bench.disconnect('b');
+    bench.connect('c');
+    assert.equal([...bench.state.sessions.keys()], ['a', 'c']);
+    checkConsistency(bench.state);
+  });
 });
 
 test.run();

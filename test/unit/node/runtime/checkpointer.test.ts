@@ -10,7 +10,11 @@ const test = suite('checkpointer');
 const MIB = 1024 * 1024;
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 
-function checkpoint(appliedIndex: number, puts: Record<string, string> = {}, deletes: string[] = []): CheckpointRecords {
+function checkpoint(
+  appliedIndex: number,
+  puts: Record<string, string> = {},
+  deletes: string[] = [],
+): CheckpointRecords {
   const records = Object.entries(puts).map(([key, value]) => [bytes(key), bytes(value)] as const);
   return { appliedIndex, appliedTerm: 1, puts: records, deletes: deletes.map(bytes) };
 }

@@ -1,4 +1,4 @@
-import { beginBatch, ByteWriter, type NodeRecord, readBatchHeader } from '@quorate/broker';
+import { ByteWriter, beginBatch, type NodeRecord, readBatchHeader } from '@quorate/broker';
 import { ProposalGate } from '../../../../packages/node/src/runtime/proposal-gate.ts';
 import { seededRandom } from '../../../support/random.ts';
 import { assert, suite } from '../../../support/suite.ts';
@@ -34,8 +34,7 @@ function make() {
   return { gate, log, refused, nodes, room };
 }
 
-const sequences = (log: readonly Uint8Array[]): number[] =>
-  log.map((each) => readBatchHeader(each).sequence);
+const sequences = (log: readonly Uint8Array[]): number[] => log.map((each) => readBatchHeader(each).sequence);
 
 test('closed it keeps batches, open it lets them in once and in order', () => {
   const { gate, log } = make();

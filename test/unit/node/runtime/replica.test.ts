@@ -1,8 +1,8 @@
-import { loadConfig } from '@quorate/node';
+import { loadConfig, RaftDriver } from '@quorate/node';
 import { Replica, recover, type Transport } from '@quorate/node/runtime';
 import { MemoryDisk, MemoryLogStore, MemoryStateStore } from '@quorate/storage';
 import { assert, suite } from '../../../support/suite.ts';
-import { ManualClock, settle } from '../raft/support.ts';
+import { FakeCore, ManualClock, settle } from '../raft/support.ts';
 
 const test = suite('replica');
 
@@ -196,6 +196,42 @@ test('an answer leaves in the turn in which its entry is applied', async () => {
   await settle();
   assert.equal(socket.packets, [CONNACK, PUBACK]);
   await replica.stop();
+});
+
+test('reads of one start of a node are told from those of another', async () => {
+  const idOf = async (firstReadId: number): Promise<number> => {
+    const core = new FakeCore();
+    const clock = new ManualClock();
+    const log = new MemoryLogStore(new MemoryDisk());
+    await log.open();
+    const nothing = (): void => {};
+    const driver = new RaftDriver({
+      core,
+      log,
+      clock,
+      lastStampMs: 0,
+      firstReadId,
+      send: nothing,
+      handlers: {
+        onCommitted: nothing,
+        onStatus: nothing,
+        onRead: nothing,
+        onReadFailed: nothing,
+        onFatal: (error) => {
+          throw error;
+        },
+        onSlowWrite: nothing,
+        onWriteDone: nothing,
+      },
+    });
+    driver.start();
+    driver.readIndex();
+    await clock.turn();
+    await driver.stop();
+    return core.of('readIndex')[0]?.id ?? 0;
+  };
+  assert.is(await idOf(0), 1);
+  assert.is(await idOf(2 ** 50), 2 ** 50 + 1);
 });
 
 test.run();
