@@ -216,10 +216,10 @@ test('a session beyond the limit is refused, those that are there go on', () => 
     const bench = new Bench();
     bench.connect('a', PERSISTENT);
     bench.connect('b');
-    bench.connect('c');
+    assert.is(bench.tryConnect('c').kind, 'refused');
     assert.equal([...bench.state.sessions.keys()], ['a', 'b']);
-    bench.connect('a', PERSISTENT, 'n2');
-    assert.is(bench.session('a').owner, 'n2');
+    bench.connect('a', PERSISTENT, 'b');
+    assert.is(bench.session('a').owner, 'b');
     bench.disconnect('b');
     bench.connect('c');
     assert.equal([...bench.state.sessions.keys()], ['a', 'c']);

@@ -217,8 +217,12 @@ export class Bench {
   }
 
   /** Connects on node a unless said otherwise; the epoch. */
+  tryConnect(clientId: string, part: ConnectPart = {}, nodeId = 'a'): CommandResult {
+    return this.on(nodeId, (writer) => connectCommand(writer, clientId, part));
+  }
+
   connect(clientId: string, part: ConnectPart = {}, nodeId = 'a'): number {
-    const result = this.on(nodeId, (writer) => connectCommand(writer, clientId, part));
+    const result = this.tryConnect(clientId, part, nodeId);
     assert.is(result.kind, 'connected');
     return result.kind === 'connected' ? result.session.epoch : 0;
   }
