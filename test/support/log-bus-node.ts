@@ -107,7 +107,7 @@ export class BusNode {
   }
 
   #register(): void {
-    this.broker.register(++this.#incarnation, { mqtt: '', http: '', peer: '', version: '0.0.0' });
+    this.broker.register(++this.#incarnation, { mqtt: '', http: '', peer: '', version: '0.0.0', leaseMs: 1000 });
   }
 
   accept(socket: FakeSocket): void {

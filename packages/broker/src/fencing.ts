@@ -25,7 +25,7 @@ const EARLY_RELEASES = 4096;
 export class Fencing {
   readonly #nodeId: string;
   readonly #environment: BrokerEnvironment;
-  readonly #leaseWaitMs: number;
+  #leaseWaitMs: number;
   readonly #fences = new Map<number, Fence>();
   /** A local connection lost its session to another local one while it was itself behind a fence. */
   readonly #inherited = new Map<number, Fence>();
@@ -42,6 +42,11 @@ export class Fencing {
     this.#environment = environment;
     this.#leaseWaitMs = leaseWaitMs;
     this.#blindUntilMs = restored ? environment.nowMs() + leaseWaitMs : Number.NEGATIVE_INFINITY;
+  }
+
+  /** A node with a longer lease than was known has joined. */
+  setLeaseWaitMs(leaseWaitMs: number): void {
+    this.#leaseWaitMs = leaseWaitMs;
   }
 
   get size(): number {

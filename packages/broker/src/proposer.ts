@@ -30,6 +30,8 @@ interface Batch {
 /** Unapplied batches beyond which a new one waits to grow, unless it is large already. */
 const BATCHES_IN_FLIGHT = 2;
 const LARGE_BATCH_BYTES = 64 * 1024;
+/** A batch travels in one message between nodes: it is sealed at this size, whatever is on its way. */
+const FULL_BATCH_BYTES = 1024 * 1024;
 /**
  * Without any batch applied for so long, all are sent again: the oldest may be lost. A batch that only waits its turn
  * behind others that do get applied is not: an overloaded cluster would be given the same work again and again.
@@ -104,6 +106,7 @@ export class Proposer {
     this.#owners.push(owner);
     this.#kinds.push(kind);
     this.#numbers.push(argument);
+    if (this.#writer.length >= FULL_BATCH_BYTES) return this.#seal();
     if (this.#flushRequested) return;
     // The first command of a batch, and the one that makes it large enough not to wait any longer.
     if (this.#owners.length > 1 && this.#writer.length < LARGE_BATCH_BYTES) return;
@@ -116,6 +119,10 @@ export class Proposer {
     this.#flushRequested = false;
     if (this.#owners.length === 0) return;
     if (this.#unapplied.length >= BATCHES_IN_FLIGHT && this.#writer.length < LARGE_BATCH_BYTES) return;
+    this.#seal();
+  }
+
+  #seal(): void {
     const sequence = this.#nextSequence++;
     this.#writer.patchInteger(this.#sequenceAt, sequence);
     const bytes = this.#writer.take();

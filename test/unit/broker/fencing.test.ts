@@ -150,4 +150,12 @@ test('under a new incarnation nothing is claimed, but what others’ leases may 
   assert.equal(bench.at(1000), ['live 2']);
 });
 
+test('when a member with a longer lease has joined, takeovers wait for that', () => {
+  const bench = new Bench();
+  bench.fencing.setLeaseWaitMs(3 * LEASE_WAIT_MS);
+  bench.claim(1, 'n2');
+  assert.equal(bench.at(2 * LEASE_WAIT_MS), []);
+  assert.equal(bench.at(3 * LEASE_WAIT_MS), ['live 1']);
+});
+
 test.run();

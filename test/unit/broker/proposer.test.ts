@@ -6,12 +6,13 @@ import {
   readBatchHeader,
   StateMachine,
   type StateSink,
+  writePublish,
   writePubrel,
 } from '@quorate/broker';
 import { assert, suite } from '../../support/suite.ts';
 
 const test = suite('broker: proposer');
-const NODE = { mqtt: '', http: '', peer: '', version: '' };
+const NODE = { mqtt: '', http: '', peer: '', version: '', leaseMs: 1000 };
 
 /** A proposer of n1 before a real state machine: batches are in `sent` until the test puts them into the log. */
 class Bench {
@@ -206,6 +207,24 @@ test('nothing is proposed without an incarnation, and no result comes that nobod
   bench.proposer.commandResult({ kind: 'ok' });
   assert.equal(bench.outcomes, []);
   assert.is(NOBODY.commandApplied(0, 0, { kind: 'ok' }), undefined);
+});
+
+test('no batch outgrows what fits between nodes, however much one turn brings', () => {
+  const bench = new Bench().started();
+  const willBytes = 64 * 1024;
+  for (let at = 0; at < 100; at++) {
+    const writer = bench.proposer.open();
+    writePublish(writer, 999, 1, false, 0, 't', null, Buffer.alloc(willBytes));
+    bench.proposer.added(bench.owner, 1, at);
+  }
+  bench.proposer.flush();
+  assert.ok(bench.sent.length >= 6, `${bench.sent.length} batches`);
+  for (const batch of bench.sent) assert.ok(batch.length <= 1024 * 1024 + willBytes + 100, `${batch.length}`);
+  bench.apply(...bench.sent);
+  assert.equal(
+    bench.outcomes,
+    Array.from({ length: 100 }, (_, at) => `1:${at}:stale`),
+  );
 });
 
 test.run();

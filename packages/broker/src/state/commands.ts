@@ -28,6 +28,8 @@ export interface NodeUp {
   readonly http: string;
   readonly peer: string;
   readonly version: string;
+  /** Longest that this node serves on a lease once granted: whoever displaces one of its clients may have to wait for that. */
+  readonly leaseMs: number;
 }
 
 /**
@@ -125,11 +127,18 @@ export function writeNodeUp(writer: ByteWriter, value: NodeUp): void {
     writer.string(value.http);
     writer.string(value.peer);
     writer.string(value.version);
+    writer.u32(value.leaseMs);
   });
 }
 
 export function readNodeUp(reader: ByteReader): NodeUp {
-  return { mqtt: reader.string(), http: reader.string(), peer: reader.string(), version: reader.string() };
+  return {
+    mqtt: reader.string(),
+    http: reader.string(),
+    peer: reader.string(),
+    version: reader.string(),
+    leaseMs: reader.u32(),
+  };
 }
 
 export function writeNodeDown(writer: ByteWriter, value: NodeDown): void {

@@ -114,6 +114,7 @@ export function nodeRecord(node: NodeRecord): StateRecord {
     writer.string(node.http);
     writer.string(node.peer);
     writer.string(node.version);
+    writer.u32(node.leaseMs);
   });
   return [nameKey(RecordKind.node, node.nodeId), value];
 }
@@ -129,6 +130,7 @@ export function readNode(reader: ByteReader): NodeRecord {
     http: reader.string(),
     peer: reader.string(),
     version: reader.string(),
+    leaseMs: reader.u32(),
   };
 }
 

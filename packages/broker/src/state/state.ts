@@ -17,6 +17,7 @@ export interface NodeRecord {
   readonly http: string;
   readonly peer: string;
   readonly version: string;
+  readonly leaseMs: number;
 }
 
 /** A session that is gone, with what the state store still holds of it: queue items [storedHead, storedNext). */

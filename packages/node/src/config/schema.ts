@@ -161,7 +161,7 @@ export const SCHEMA = {
       doc: 'Largest MQTT packet that a client may send.',
       default: MIB,
       min: KIB,
-      max: 256 * MIB,
+      max: 32 * MIB,
     }),
     maxConnections: integer({
       doc: 'Most MQTT connections to this node.',

@@ -243,6 +243,8 @@ export class RaftDriver {
     if (outputs === null || !this.live) return;
     if (outputs.write !== null) this.startWrite(outputs.write);
     this.backlog.push(outputs.committed);
+    // The core hands a long backlog out in pages.
+    if (outputs.committed.length > 0 && core.hasOutputs({ holdWrite: this.storage !== null })) this.deferPump();
     for (const request of outputs.readLog) this.startRead(request);
     if (outputs.status !== null) this.statusChanged(outputs.status);
     for (const read of outputs.reads) for (const id of this.reads.end(read.id)) handlers.onRead(id, read.index);

@@ -28,6 +28,7 @@ const PAUSE_MS = 500;
 /** What the leader does besides replicating: names the cluster, moves its clock, takes checkpoints, gives dead nodes up. */
 export class LeaderDuties {
   readonly #options: LeaderDutiesOptions;
+  #leaseMs: number;
   #term: number | null = null;
   /** Silence counts from here: the beginning of the term, or the end of this process's last pause. */
   #sinceMs = 0;
@@ -45,6 +46,12 @@ export class LeaderDuties {
 
   constructor(options: LeaderDutiesOptions) {
     this.#options = options;
+    this.#leaseMs = options.leaseMs;
+  }
+
+  /** The longest lease of any member, when it changes. */
+  setLeaseMs(leaseMs: number): void {
+    this.#leaseMs = leaseMs;
   }
 
   onStatus(status: Status, nowMs: number): void {
@@ -133,10 +140,10 @@ export class LeaderDuties {
 
   /** Twice the lease without a question: the node's lease is over, whoever led when it was granted. */
   #giveUpSilent(nowMs: number): void {
-    const { broker, leaseMs, logger } = this.#options;
+    const { broker, logger } = this.#options;
     const term = this.#term;
     if (term === null) return;
-    const boundMs = leaseMs * 2 + 500;
+    const boundMs = this.#leaseMs * 2 + 500;
     for (const node of broker.machine.state.nodes.values()) {
       if (!node.up || node.nodeId === broker.nodeId || this.#goingDown.has(node.nodeId)) continue;
       const silentMs = nowMs - Math.max(this.#heardMs.get(node.nodeId) ?? 0, this.#sinceMs);

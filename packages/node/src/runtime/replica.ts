@@ -1,4 +1,4 @@
-import { Broker, type BrokerEnvironment, type NodeUp } from '@quorate/broker';
+import { Broker, type BrokerEnvironment, type NodeUp, type State } from '@quorate/broker';
 import { type Message, type NodeId, RaftCore, type Status } from '@quorate/consensus';
 import { formatAddress } from '../config/address.ts';
 import type { NodeConfig } from '../config/index.ts';
@@ -65,6 +65,17 @@ const READS_PER_START = 2 ** 20;
 /** Unapplied proposals of this node beyond which its clients are not read. */
 const MAX_UNAPPLIED_BYTES = 8 * MIB;
 
+/** The longest lease that any member may serve on. */
+function longestLeaseMs(state: State, ownMs: number): number {
+  let longestMs = ownMs;
+  for (const node of state.nodes.values()) longestMs = Math.max(longestMs, node.leaseMs);
+  return longestMs;
+}
+
+function leaseWaitMs(leaseMs: number): number {
+  return leaseMs * LEASE_DRIFT + LEASE_MARGIN_MS;
+}
+
 /**
  * One member of the cluster: the log, the state and the clients' side of it, joined. Clock, network, disk and
  * randomness are given to it, so that a simulation runs this very code.
@@ -115,7 +126,7 @@ export class Replica {
       broker,
       logger,
       newClusterId: options.newId,
-      leaseMs: config.serving.leaseMs,
+      leaseMs: longestLeaseMs(recovered.state, config.serving.leaseMs),
       checkpointIntervalMs: config.checkpoint.intervalMs,
       checkpointBytes: config.checkpoint.maxBytes,
       checkpointsWaiting: () => this.#checkpointer.waiting,
@@ -205,7 +216,7 @@ export class Replica {
         version,
         environment: this.#environment(),
         limits: { ...limits, maxUnappliedBytes: MAX_UNAPPLIED_BYTES },
-        leaseWaitMs: serving.leaseMs * LEASE_DRIFT + LEASE_MARGIN_MS,
+        leaseWaitMs: leaseWaitMs(longestLeaseMs(this.#options.recovered.state, serving.leaseMs)),
         gracePeriodMs: serving.gracePeriodMs,
         state: this.#options.recovered.state,
       },
@@ -225,6 +236,10 @@ export class Replica {
         },
         onNodeChanged: (nodeId, incarnation, up) => {
           this.#duties.nodeChanged(nodeId, up, clock.nowMs());
+          // Each node may be configured with a lease of its own: the longest one counts.
+          const leaseMs = longestLeaseMs(this.broker.machine.state, serving.leaseMs);
+          this.broker.fencing.setLeaseWaitMs(leaseWaitMs(leaseMs));
+          this.#duties.setLeaseMs(leaseMs);
           logger.info({ peer: nodeId, incarnation }, up ? `${nodeId} joined` : `${nodeId} was given up`);
         },
       },
@@ -454,6 +469,7 @@ export class Replica {
       http: formatAddress(advertise.http),
       peer: formatAddress(advertise.peer),
       version: this.#options.version,
+      leaseMs: this.#options.config.serving.leaseMs,
     };
     this.broker.register(incarnation, node);
   }

@@ -153,7 +153,7 @@ for (const how of ['crashes', 'is given up'] as const) {
       dial(bus, 'n2', 'a', options);
       bus.run(50);
       if (how === 'crashes') bus.node('n2').restart();
-      else bus.node('n2').broker.register(100, { mqtt: '', http: '', peer: '', version: '' });
+      else bus.node('n2').broker.register(100, { mqtt: '', http: '', peer: '', version: '', leaseMs: 1000 });
       bus.run(700);
       assert.is(bus.node('n3').broker.machine.state.sessions.get('a')?.owner ?? null, null, 'n2 still has the session');
       const third = dial(bus, 'n3', 'a', options);

@@ -126,7 +126,7 @@ test('refuses bad values with key, value, origin and what is expected', () => {
     { flags: FLAGS, env: { QUORATE_LIMITS__MAX_PACKET_SIZE_BYTES: '1e9' } },
     'BAD_VALUE',
     'limits.maxPacketSizeBytes',
-    'limits.maxPacketSizeBytes is "1e9" (environment QUORATE_LIMITS__MAX_PACKET_SIZE_BYTES): expected an integer from 1024 to 268435456',
+    'limits.maxPacketSizeBytes is "1e9" (environment QUORATE_LIMITS__MAX_PACKET_SIZE_BYTES): expected an integer from 1024 to 33554432',
   );
   const cases: readonly (readonly [unknown, string, string])[] = [
     [
@@ -238,8 +238,8 @@ test('refuses values that do not fit together', () => {
     ],
     [
       {},
-      { limits: { maxPacketSizeBytes: 67_108_864 } },
-      'limits.maxPacketSizeBytes is 67108864: expected less than raft.maxUncommittedBytes (67108864)',
+      { limits: { maxPacketSizeBytes: 33_554_432 }, raft: { maxUncommittedBytes: 33_554_432 } },
+      'limits.maxPacketSizeBytes is 33554432: expected less than raft.maxUncommittedBytes (33554432)',
     ],
     [
       { cluster: 'n1=127.0.0.1:1,n2=127.0.0.1:1' },

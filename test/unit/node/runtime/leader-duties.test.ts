@@ -13,7 +13,7 @@ const CHECKPOINT_BYTES = 1_000_000;
 const NAMES = new Map<number, string>(Object.entries(CommandType).map(([name, value]) => [value, name]));
 
 function record(nodeId: string, incarnation: number): NodeRecord {
-  return { nodeId, incarnation, lastSequence: 0, up: true, mqtt: '', http: '', peer: '', version: '' };
+  return { nodeId, incarnation, lastSequence: 0, up: true, mqtt: '', http: '', peer: '', version: '', leaseMs: 1000 };
 }
 
 /** The duties of n1 on a clock that the test moves. */

@@ -12,7 +12,7 @@ function batch(nodeId: string, incarnation: number, sequence: number, sizeBytes 
 }
 
 function record(nodeId: string, incarnation: number, lastSequence: number, up = true): NodeRecord {
-  return { nodeId, incarnation, lastSequence, up, mqtt: '', http: '', peer: '', version: '' };
+  return { nodeId, incarnation, lastSequence, up, mqtt: '', http: '', peer: '', version: '', leaseMs: 1000 };
 }
 
 /** A gate before a log with room for as many batches as the test says. */
