@@ -8,7 +8,7 @@ import {
   writeNodeDown,
   writeTick,
 } from '@quorate/broker';
-import { type Audit, FakeClient, FakeSocket, type Version } from './log-bus-client.ts';
+import { FakeClient, FakeSocket, type Version } from './log-bus-client.ts';
 import { BusNode } from './log-bus-node.ts';
 import { Scheduler } from './scheduler.ts';
 import { assert } from './suite.ts';
@@ -40,7 +40,6 @@ export const DEFAULT_LIMITS: BrokerLimits = {
   maxOutgoingBufferBytes: 64 * 1024,
   maxQueuedMessages: 1000,
   maxQueuedBytes: 16 * 1024 * 1024,
-  maxQueuedBytes: 1024 * 1024 * 1024,
   maxSubscriptionsPerClient: 50,
   maxTopicLevels: 16,
   maxKeepAliveSec: 65_535,
@@ -131,22 +130,25 @@ export class LogBus {
   open(nodeId: string, version: Version = 5): FakeClient {
     const { scheduler, options } = this;
     const latency = (): number => scheduler.integer(0, options.maxLatencyMs);
-    const socket = new FakeSocket(`client-${++this.#clientNumber}`, scheduler, latency, this.#audit);
+    const node = this.node(nodeId);
+    const socket = new FakeSocket(`client-${++this.#clientNumber}`, scheduler, latency, (connection, packetType) =>
+      this.#audit(node, connection, packetType),
+    );
     const client = new FakeClient(socket, version);
     this.clients.push(client);
-    this.node(nodeId).accept(socket);
+    node.accept(socket);
     return client;
   }
 
   /** P2: once a connection has answered, no older one of the same client id does. */
-  readonly #audit: Audit = ({ clientId, epoch, phase, broker }: Connection, packetType: number): void => {
+  #audit(node: BusNode, { clientId, epoch, phase }: Connection, packetType: number): void {
     if (packetType === DISCONNECT || epoch === 0) return;
     const newest = this.#newestEpochs.get(clientId) ?? 0;
-    const what = `client '${clientId}' on ${broker.nodeId} (${phase})`;
+    const what = `client '${clientId}' on ${node.id} (${phase})`;
     assert.ok(epoch >= newest, `${what} is served under epoch ${epoch} after ${newest} was`);
-    assert.ok(broker.environment.nowMs() < this.node(broker.nodeId).leaseUntilMs, `${what} is served without a lease`);
+    assert.ok(this.scheduler.nowMs < node.leaseUntilMs, `${what} is served without a lease`);
     this.#newestEpochs.set(clientId, epoch);
-  };
+  }
 
   // The network between nodes.
 

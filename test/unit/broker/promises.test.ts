@@ -77,7 +77,7 @@ class Scenario {
     scheduler.after(scheduler.integer(5, 60), () => {
       if (!this.#isChaotic) return;
       const publisher = scheduler.pick([...this.publishers, ...this.twins]);
-      const qos = scheduler.pick([1, 2]);
+      const qos = scheduler.pick<1 | 2>([1, 2]);
       const payload = `${++this.#messages}`;
       if (publisher.sending.size < 20) {
         if (qos === 2 && !publisher.options.clean) this.once.add(payload);

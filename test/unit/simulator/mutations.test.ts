@@ -1,5 +1,5 @@
 import type { Broker, CommandOwner } from '@quorate/broker';
-import type { Outputs, RaftCore } from '@quorate/consensus';
+import type { RaftCore, TakenOutputs } from '@quorate/consensus';
 import { type Mutation, simulate } from '@quorate/simulator';
 import { assert, suite } from '../../support/suite.ts';
 
@@ -38,7 +38,7 @@ finds('votes and append answers that leave before the write', ['P1-durable-on-a-
   replica: ({ driver }) => {
     const { core } = Reflect.get(driver, 'options') as { core: RaftCore };
     const take = core.takeOutputs.bind(core);
-    core.takeOutputs = (how): Outputs => {
+    core.takeOutputs = (how): TakenOutputs => {
       const outputs = take(how);
       const early = outputs.sendAfterWrite.map(({ send }) => send);
       return { ...outputs, send: [...outputs.send, ...early], sendAfterWrite: [] };

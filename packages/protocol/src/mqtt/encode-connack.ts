@@ -59,5 +59,5 @@ function addProperty<K extends Key>(parts: Buffer[], connack: Connack, key: K): 
   const value = connack[key];
   if (value === undefined) return;
   const [id, encode] = PROPERTIES[key];
-  parts.push(encode(id, value as NonNullable<Connack[K]>));
+  parts.push(encode(id, value));
 }

@@ -4,7 +4,8 @@ import { Bench, connectCommand, PERSISTENT, sealBatch } from './support/log.ts';
 
 const test = suite('state: batches');
 
-const nodeUp = (writer: ByteWriter): void => writeNodeUp(writer, { mqtt: '', http: '', peer: '', version: '1', leaseMs: 1000 });
+const nodeUp = (writer: ByteWriter): void =>
+  writeNodeUp(writer, { mqtt: '', http: '', peer: '', version: '1', leaseMs: 1000 });
 const connect = (clientId: string) => (writer: ByteWriter) => connectCommand(writer, clientId, PERSISTENT);
 
 test('a batch applies once, however often it is in the log', () => {

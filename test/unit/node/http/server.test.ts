@@ -141,10 +141,11 @@ test('every kind of error is in the envelope', async () => {
 test('what is not HTTP is answered in the envelope too', async () => {
   const { app } = setUp();
   await app.listen({ host: '127.0.0.1', port: 0 });
-  const address = app.addresses()[0];
+  const [address] = app.addresses();
+  assert.ok(typeof address === 'object', 'it listens on TCP');
   const answer = await new Promise<string>((done, fail) => {
     let text = '';
-    const socket = connect({ host: '127.0.0.1', port: address?.port ?? 0 }, () => socket.write('\x10\x0cMQTT\r\n\r\n'));
+    const socket = connect({ host: '127.0.0.1', port: address.port }, () => socket.write('\x10\x0cMQTT\r\n\r\n'));
     socket.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk;
     });

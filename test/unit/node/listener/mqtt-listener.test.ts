@@ -158,7 +158,7 @@ test('goodbye: what was written arrives, then the end', async () => {
 });
 
 test('a client that does not close after goodbye is cut off', async () => {
-  const { server } = await dial({ allowHalfOpen: true } as object);
+  const { server } = await dial({ allowHalfOpen: true });
   server.socket.end();
   assert.is(server.closed, 0);
   await waitFor(() => server.closed === 1, { what: 'the close', timeoutMs: 4_000 });

@@ -37,7 +37,7 @@ test('three nodes find each other and tell who they are', async () => {
   assert.equal([...first.events].sort(), ['connected n2', 'connected n3']);
   const seen = first.transport.helloOf('n2');
   assert.is(seen?.mqttAddress, 'n2:1883');
-  assert.is(seen.incarnation, 'incarnation-n2');
+  assert.is(seen?.incarnation, 'incarnation-n2');
   assert.is(second.transport.helloOf('n9'), null);
 });
 

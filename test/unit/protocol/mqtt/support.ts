@@ -49,7 +49,7 @@ function decodeBetween(body: Uint8Array, decode: Decode): ClientPacket {
     assert.equal(other.packet, first!.packet, 'packet depends on bytes outside');
   }
   if (first!.error !== undefined) throw first!.error;
-  return first!.packet!;
+  return first!.packet;
 }
 
 /** A body without its fixed header, through decodePacket. */
@@ -88,20 +88,18 @@ export function protocolErrorOf(run: () => unknown): ProtocolError {
 
 /** mqtt-packet as an independent encoder. */
 export function oracleEncode(packet: mqttPacket.Packet, version: ProtocolVersion): Buffer {
-  return mqttPacket.generate(packet, { protocolVersion: version } as never);
+  return mqttPacket.generate(packet, { protocolVersion: version });
 }
 
 /** mqtt-packet as an independent decoder: the bytes must be exactly one packet. */
 export function oracleDecode(packet: Uint8Array, version: ProtocolVersion): Record<string, unknown> {
-  const parser = mqttPacket.parser({ protocolVersion: version } as never);
+  const parser = mqttPacket.parser({ protocolVersion: version });
   const packets: Record<string, unknown>[] = [];
-  let failure: unknown = null;
+  const failures: Error[] = [];
   parser.on('packet', (decoded: unknown) => packets.push(decoded as Record<string, unknown>));
-  parser.on('error', (error: unknown) => {
-    failure = error;
-  });
+  parser.on('error', (error: Error) => failures.push(error));
   const left = parser.parse(Buffer.from(packet));
-  if (failure !== null) throw failure;
+  if (failures[0] !== undefined) throw failures[0];
   assert.is(left, 0, 'bytes left over');
   assert.is(packets.length, 1);
   const { length, ...rest } = packets[0]!;

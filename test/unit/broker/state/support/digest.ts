@@ -59,7 +59,7 @@ function sessionDigest(session: Session): unknown {
   };
 }
 
-function boundsOf(queue: NonNullable<Session['queue']>): unknown {
+function boundsOf(queue: NonNullable<Session['queue']>): Record<string, number> {
   const { headSequence, nextSequence, count, sizeBytes } = queue;
   return { headSequence, nextSequence, count, sizeBytes };
 }
@@ -137,7 +137,7 @@ export function dumpOf(state: State): Map<string, string> {
 }
 
 /** A cursor that says nothing is the same as none: sessions without traffic are spared it. */
-export function withoutIdleCursors(records: Iterable<readonly [string, string]>): [string, string][] {
+export function withoutIdleCursors(records: Iterable<readonly [string, string]>): (readonly [string, string])[] {
   const kind = RecordKind.cursor.toString(16).padStart(2, '0');
   // Format and session number, then head, next and maybeSentBefore as doubles and the number of packet ids: all zero.
   const idle = /^01.{16}0{56}$/;

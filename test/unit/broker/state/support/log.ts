@@ -180,7 +180,9 @@ export class Bench {
 
   nodeUp(nodeId: string, incarnation = (this.#sequences.get(nodeId)?.incarnation ?? 0) + 1): void {
     this.#sequences.set(nodeId, { incarnation, sequence: 0 });
-    this.on(nodeId, (writer) => writeNodeUp(writer, { mqtt: `${nodeId}:1883`, http: '', peer: '', version: '1', leaseMs: 1000 }));
+    this.on(nodeId, (writer) =>
+      writeNodeUp(writer, { mqtt: `${nodeId}:1883`, http: '', peer: '', version: '1', leaseMs: 1000 }),
+    );
   }
 
   seal(nodeId: string, fill: Fill): Buffer {
