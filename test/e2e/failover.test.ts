@@ -2,7 +2,7 @@ import { startCluster, type TestCluster, waitFor } from '../support/cluster.ts';
 import { checkDelivery, Publisher, Subscriber } from '../support/load.ts';
 import type { NodeProcess } from '../support/node-process.ts';
 import { endRoamers } from '../support/roamer.ts';
-import { assert, suite } from '../support/suite.ts';
+import { assert, note, suite } from '../support/suite.ts';
 
 /* Promises P1, P4 and P5 while the leader is killed again and again. */
 
@@ -79,8 +79,8 @@ test(
     await Promise.all(all.map((publisher) => publisher.finish()));
     await checkDelivery(all, subscribers);
     const total = all.reduce((sum, publisher) => sum + publisher.acked.size, 0);
-    console.log(`\n  gaps in ms, the slowest surviving publisher of each kill: ${gapsMs.map(Math.round).join(' ')}`);
-    console.log(`  ${String(total)} messages acknowledged, each at ${String(subscribers.length)} subscribers`);
+    note(`gaps in ms, the slowest surviving publisher of each kill: ${gapsMs.map(Math.round).join(' ')}`);
+    note(`${String(total)} messages acknowledged, each at ${String(subscribers.length)} subscribers`);
     const median = [...gapsMs].sort((x, y) => x - y)[KILLS / 2] as number;
     assert.ok(median < MEDIAN_BOUND_MS, `publishing resumes after ${String(Math.round(median))} ms in the median`);
   },

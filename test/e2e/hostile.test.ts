@@ -7,7 +7,7 @@ import { collect, connect, disconnect, publish, type Received, subscribe } from 
 import type { NodeProcess } from '../support/node-process.ts';
 import { seededRandom } from '../support/random.ts';
 import { seedFor } from '../support/seed.ts';
-import { assert, suite } from '../support/suite.ts';
+import { assert, note, suite } from '../support/suite.ts';
 
 /* Promise P7: what a client can do to a node is bounded, what becomes of it is told and logged, and the others notice nothing. */
 
@@ -208,7 +208,7 @@ test(
     const beforeBytes = rssBytes(victim);
     for (let wave = 0; wave < 60; wave++) await Promise.all(Array.from({ length: 50 }, attack));
     const grownBytes = rssBytes(victim) - beforeBytes;
-    console.log(`\n  3,000 connections: memory ${String(Math.round(grownBytes / MIB))} MiB more`);
+    note(`3,000 connections: memory ${String(Math.round(grownBytes / MIB))} MiB more`);
     assert.ok(grownBytes < RSS_GROWTH_BYTES, `${String(grownBytes)} bytes more`);
   },
   { timeoutMs: 60_000 },
@@ -326,7 +326,7 @@ test(
     const beforeBytes = rssBytes(victim);
     await cycle();
     const grownBytes = rssBytes(victim) - beforeBytes;
-    console.log(`\n  200 long filters again: memory ${String(Math.round(grownBytes / MIB))} MiB more`);
+    note(`200 long filters again: memory ${String(Math.round(grownBytes / MIB))} MiB more`);
     assert.ok(grownBytes < RSS_GROWTH_BYTES, `${String(grownBytes)} bytes more`);
   },
   { timeoutMs: 60_000 },
@@ -356,9 +356,7 @@ test('QoS 0 to a client that does not read is dropped, counted, and costs no mor
   await waitFor(flood, { what: 'dropped messages', timeoutMs: 20_000 });
   assert.not.ok(deaf.socket.destroyed, 'the client may stay: QoS 0 promises nothing');
   const grownBytes = rssBytes(victim) - beforeBytes;
-  console.log(
-    `\n  ${String(await dropped())} messages dropped, memory ${String(Math.round(grownBytes / MIB))} MiB more`,
-  );
+  note(`${String(await dropped())} messages dropped, memory ${String(Math.round(grownBytes / MIB))} MiB more`);
   assert.ok(grownBytes < RSS_GROWTH_BYTES, `${String(grownBytes)} bytes more`);
   await disconnect(publisher);
 });

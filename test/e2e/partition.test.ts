@@ -6,7 +6,7 @@ import type { NodeProcess } from '../support/node-process.ts';
 import { seededRandom } from '../support/random.ts';
 import { endRoamers } from '../support/roamer.ts';
 import { seedFor } from '../support/seed.ts';
-import { assert, suite } from '../support/suite.ts';
+import { assert, note, suite } from '../support/suite.ts';
 
 /* Promises P2 and P6: networks that drop everything, one way or both, and close nothing. */
 
@@ -157,11 +157,9 @@ async function cutOff(victim: NodeProcess, name: string): Promise<void> {
     assert.ok((publisher.ackedAtMs.at(-1) ?? 0) > healedAtMs - 500, `${publisher.name} still publishes`);
   }
   const gaps = inMajority.map((publisher) => String(Math.round(publisher.longestGapMs(cutAtMs, healedAtMs))));
-  console.log(
-    `\n  ${name}: not ready after ${String(Math.round(notReadyMs))} ms, takeover after ${String(Math.round(takenMs))} ms,`,
-  );
-  console.log(
-    `  clients let go after ${String(Math.round(letGoMs))} ms, longest gaps of the majority ${gaps.join(' ')} ms`,
+  note(
+    `${name}: not ready after ${String(Math.round(notReadyMs))} ms, takeover after ${String(Math.round(takenMs))} ms, ` +
+      `clients let go after ${String(Math.round(letGoMs))} ms, longest gaps of the majority ${gaps.join(' ')} ms`,
   );
 
   cluster.links.heal('flow');
@@ -257,7 +255,7 @@ test('a link that fails in one direction leaves the cluster available', async ()
           : [near, far];
     gaps.push(`${direction}: ${String(Math.round(await oneWay(from, to, near)))} ms`);
   }
-  console.log(`\n  longest gaps: ${gaps.join(', ')}`);
+  note(`longest gaps: ${gaps.join(', ')}`);
 });
 
 test(
@@ -293,7 +291,7 @@ test(
     await Promise.all(publishers.map((publisher) => publisher.finish()));
     await checkDelivery(publishers, subscribers);
     const total = publishers.reduce((sum, publisher) => sum + publisher.acked.size, 0);
-    console.log(`\n  ${String(total)} messages acknowledged, each at ${String(subscribers.length)} subscribers`);
+    note(`${String(total)} messages acknowledged, each at ${String(subscribers.length)} subscribers`);
   },
   { timeoutMs: 60_000 },
 );

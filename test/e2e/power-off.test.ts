@@ -3,7 +3,7 @@ import { checkDelivery, Publisher, Subscriber } from '../support/load.ts';
 import { collect, connect, disconnect, publish, type Received, sessionPresent } from '../support/mqtt.ts';
 import type { NodeProcess } from '../support/node-process.ts';
 import { endRoamers } from '../support/roamer.ts';
-import { assert, suite } from '../support/suite.ts';
+import { assert, note, suite } from '../support/suite.ts';
 
 /* Promise P1: the power of all nodes goes at once, under load; nothing that was acknowledged is lost. */
 
@@ -162,7 +162,7 @@ test(
     await Promise.all([...all, ...kept].map((publisher) => publisher.finish()));
     await checkDelivery(all, subscribers);
     const queued = await checkAway('away', nodes[2].mqttPort, all);
-    console.log(`\n  ${String(queued)} messages were queued for the session that was away`);
+    note(`${String(queued)} messages were queued for the session that was away`);
 
     const publisher = await connect(nodes[2].mqttPort);
     await publish(publisher, 'after/the/power', 'still subscribed', { qos: 1 });

@@ -13,7 +13,7 @@ import {
 } from '../support/mqtt.ts';
 import type { NodeProcess } from '../support/node-process.ts';
 import { endRoamers } from '../support/roamer.ts';
-import { assert, suite } from '../support/suite.ts';
+import { assert, note, suite } from '../support/suite.ts';
 
 /* Promise P9: nodes are stopped and started one after the other under load. And what a node leaves behind when it dies:
  * wills and sessions that expire. */
@@ -80,8 +80,8 @@ test(
       });
       const gapMs = Math.max(...staying.map((each) => each.longestGapMs(stoppedAtMs, performance.now())));
       const role = wasLeader ? 'leader' : 'follower';
-      console.log(
-        `\n  ${role} ${node.id} stopped in ${String(Math.round(stopMs))} ms, longest gap ${String(Math.round(gapMs))} ms`,
+      note(
+        `${role} ${node.id} stopped in ${String(Math.round(stopMs))} ms, longest gap ${String(Math.round(gapMs))} ms`,
       );
       if (wasLeader) assert.ok(gapMs < HANDOVER_GAP_MS, `handing over took ${String(gapMs)} ms`);
       await disconnect(watcher, true);
@@ -92,7 +92,7 @@ test(
     await Promise.all(publishers.map((each) => each.finish()));
     await checkDelivery(publishers, subscribers);
     const total = publishers.reduce((sum, each) => sum + each.acked.size, 0);
-    console.log(`\n  ${String(total)} messages acknowledged, each at ${String(subscribers.length)} subscribers`);
+    note(`${String(total)} messages acknowledged, each at ${String(subscribers.length)} subscribers`);
   },
   { timeoutMs: 60_000 },
 );

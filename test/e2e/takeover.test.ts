@@ -2,7 +2,7 @@ import mqtt, { type MqttClient } from 'mqtt';
 import { startCluster, type TestCluster, waitFor } from '../support/cluster.ts';
 import { collect, connect, disconnect, publish, type Received } from '../support/mqtt.ts';
 import type { NodeProcess } from '../support/node-process.ts';
-import { assert, suite } from '../support/suite.ts';
+import { assert, note, suite } from '../support/suite.ts';
 
 /* Promise P2: one client id, one connection, wherever in the cluster it connects. */
 
@@ -126,7 +126,7 @@ async function rounds(count: number, clientId: string, protocolVersion: 4 | 5): 
   const firsts = all.flatMap((each) => each.messages.filter((message) => !message.dup));
   const payloads = firsts.map((message) => Number(message.payload.toString()));
   assert.equal(payloads, [...Array(count).keys()], 'each message once, to the survivor of its round');
-  console.log(`\n  survivors: ${[...wins].map(([node, won]) => `${node} ${String(won)}`).join(', ')}`);
+  note(`survivors: ${[...wins].map(([node, won]) => `${node} ${String(won)}`).join(', ')}`);
   await disconnect((survivor as Contender).client);
   await disconnect(publisher);
 }

@@ -107,6 +107,8 @@ async function runFile(file: string): Promise<Result> {
   const name = relative(ROOT, file);
   if (result.failed === 0) {
     console.log(`ok    ${name}  ${String(result.passed)} tests  ${seconds} s`);
+    // Figures given to `note`.
+    for (const [line] of output.matchAll(/^> .*$/gm)) console.log(`      ${line}`);
   } else {
     console.log(`FAIL  ${name}  ${String(result.failed)} failed, exit code ${String(exitCode)}  ${seconds} s`);
     console.log(`${output.trimEnd()}\n--- end of ${name}; QUORATE_TEST_SEED=${String(baseSeed())}\n`);

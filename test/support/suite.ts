@@ -274,3 +274,8 @@ export type Assert = typeof uvuAssert & {
 };
 
 export const assert: Assert = { ...uvuAssert, rejects };
+
+/** A figure that a run should show also when it passes: the runner repeats such lines. */
+export function note(line: string): void {
+  console.log(`\n> ${line}`);
+}

@@ -229,6 +229,7 @@ test('a full queue without a client gives up what expired at its front, but noth
 
 test('limits are what the documentation says', () => {
   assert.equal(StateLimits, {
+    sessions: 4_000_000,
     queuedMessagesPerSession: 100_000,
     queuedBytesPerSession: 2 ** 28,
     retainedMessages: 4_000_000,
