@@ -48,6 +48,9 @@ export interface SimulationResult {
 
 /** What everything must be done in after the last fault, in virtual time. */
 const HEAL_MS = 60_000;
+/** Then a queue must have become shorter every time one looks. */
+const DRAIN_LOOK_MS = 10_000;
+const MAX_DRAIN_MS = 600_000;
 const LOOK_EVERY_MS = 250;
 const TRACE_LINES = 3_000;
 const ROUNDING_MS = 20;
@@ -117,17 +120,24 @@ class Simulation {
     this.#faults.heal();
     this.#busy = false;
     this.#endContention();
-    const deadlineMs = world.nowMs + HEAL_MS;
+    const healedMs = world.nowMs;
+    let deadlineMs = healedMs + HEAL_MS;
+    let backlog = Number.POSITIVE_INFINITY;
     let lookAtMs = world.nowMs + 1_000;
     while (world.violation === null) {
       await world.run(Math.min(lookAtMs, deadlineMs));
       if (world.violation !== null || this.#unfinished().length === 0) break;
       lookAtMs = world.nowMs + LOOK_EVERY_MS;
-      if (world.nowMs >= deadlineMs) {
-        world.fail(
-          new Violation('liveness', `${HEAL_MS / 1000} s after the last fault: ${this.#unfinished().join('; ')}`),
-        );
+      if (world.nowMs < deadlineMs) continue;
+      // A subscriber that takes one message at a time may have a long queue: it must get shorter, that is all.
+      const left = this.#deliveries.missing(Number.POSITIVE_INFINITY).length;
+      if (left > 0 && left < backlog && world.nowMs < healedMs + MAX_DRAIN_MS) {
+        backlog = left;
+        deadlineMs += DRAIN_LOOK_MS;
+        continue;
       }
+      const seconds = (world.nowMs - healedMs) / 1000;
+      world.fail(new Violation('liveness', `${seconds} s after the last fault: ${this.#unfinished().join('; ')}`));
     }
     if (world.violation === null) this.#compareAll();
     this.#count();
