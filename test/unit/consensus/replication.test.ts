@@ -292,6 +292,21 @@ test('a lost answer is made up for', () => {
   assert.is(leader.status.commitIndex, 2);
 });
 
+test('a peer that was unreachable since the term began is probed at the end of the log, not where it was compacted', () => {
+  const initial = initialOf(THREE, { snapshotIndex: 10, snapshotTerm: 1, appliedIndex: 10 });
+  const leader = new TestNode(OPTIONS, { ...initial, hardState: { term: 1, vote: null } });
+  for (; leader.status.role === 'follower'; leader.nowMs++) leader.step({ kind: 'tick', nowMs: leader.nowMs });
+  leader.receive('n3', { kind: 'voteResponse', term: 2, preVote: true, granted: true });
+  leader.receive('n3', { kind: 'voteResponse', term: 2, preVote: false, granted: true });
+  leader.step({ kind: 'peerUnreachable', peer: 'n2' });
+  leader.step({ kind: 'tick', nowMs: (leader.nowMs += HEARTBEAT_MS) });
+  leader.take();
+  const [probe] = answersOf(leader.receive('n2', { kind: 'heartbeatResponse', term: 2, round: 0 }), 'appendRequest');
+  assert.is(probe?.prevIndex, 10);
+  assert.equal(leader.readLogs, [], 'nothing is asked of a log that does not hold it any more');
+  assert.equal(leader.status.followers.find(({ id }) => id === 'n2')?.mode, 'probe');
+});
+
 test('an unreachable peer gets no stream until it answers a heartbeat', () => {
   const leader = leaderOf();
   leader.step({ kind: 'peerUnreachable', peer: 'n2' });
