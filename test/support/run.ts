@@ -65,8 +65,8 @@ function killGroup(child: ChildProcess): void {
   }
 }
 
-function readCounts(output: string, exitCode: number | null): Result {
-  const last = [...output.matchAll(COUNT_LINE)].at(-1);
+function readCounts(stdout: string, exitCode: number | null): Result {
+  const last = [...stdout.matchAll(COUNT_LINE)].at(-1);
   const tests = Number(last?.[1] ?? 0);
   const passed = Number(last?.[2] ?? 0);
   const broken = exitCode !== 0 || tests === 0;
@@ -83,10 +83,15 @@ async function runFile(file: string): Promise<Result> {
   });
   live.add(child);
   let output = '';
+  // The counts are taken from stdout alone: in the text of both, a piece of stderr may stand inside a line of stdout.
+  let stdout = '';
   const collect = (chunk: string): void => {
     output = (output + chunk).slice(-MAX_OUTPUT_CHARS);
   };
-  child.stdout.setEncoding('utf8').on('data', collect);
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    stdout = (stdout + chunk).slice(-MAX_OUTPUT_CHARS);
+    collect(chunk);
+  });
   child.stderr.setEncoding('utf8').on('data', collect);
   const timer = setTimeout(() => {
     collect(`\nkilled: no end after ${String(FILE_TIMEOUT_MS)} ms\n`);
@@ -102,13 +107,13 @@ async function runFile(file: string): Promise<Result> {
   });
   clearTimeout(timer);
   live.delete(child);
-  const result = readCounts(output, exitCode);
+  const result = readCounts(stdout, exitCode);
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   const name = relative(ROOT, file);
   if (result.failed === 0) {
     console.log(`ok    ${name}  ${String(result.passed)} tests  ${seconds} s`);
     // Figures given to `note`.
-    for (const [line] of output.matchAll(/^> .*$/gm)) console.log(`      ${line}`);
+    for (const [line] of stdout.matchAll(/^> .*$/gm)) console.log(`      ${line}`);
   } else {
     console.log(`FAIL  ${name}  ${String(result.failed)} failed, exit code ${String(exitCode)}  ${seconds} s`);
     console.log(`${output.trimEnd()}\n--- end of ${name}; QUORATE_TEST_SEED=${String(baseSeed())}\n`);
