@@ -10,17 +10,19 @@ import { QoS0 } from './qos0.ts';
 import {
   type AppliedEntry,
   type BatchHeader,
-  type CheckpointRecords,
+  CheckpointTaker,
   type CommandResult,
   type DropReason,
+  invariant,
   type Message,
   type NodeUp,
   type OwnershipLoss,
+  type RetainedMessages,
+  type RetainedRequest,
   type Session,
   type State,
   StateMachine,
   type StateSink,
-  takeCheckpoint,
 } from './state/index.ts';
 import { SysTopics } from './sys.ts';
 
@@ -38,12 +40,18 @@ export interface BrokerOptions {
 
 /** What the node does with the log's news about nodes and checkpoints. */
 export interface BrokerEvents {
-  /** Taken at the same place in the log on every node. */
-  onCheckpoint(records: CheckpointRecords, compactIndex: number): void;
+  /**
+   * Taken at the same place in the log on every node. The records are those of this place, however long gathering them
+   * takes: call `next` in turns of its own until it says that there are no more. To look at them before that gathers
+   * the rest at once, and so does the next checkpoint.
+   */
+  onCheckpoint(checkpoint: CheckpointTaker, compactIndex: number): void;
   onClusterNamed(clusterId: string): void;
   /** The cluster gave this node's incarnation up: register under a new one. */
   onGivenUp(): void;
   onNodeChanged(nodeId: string, incarnation: number, up: boolean): void;
+  /** What the members are to be has changed: `machine.state.members`. */
+  onMembersChanged?(): void;
 }
 
 /** Connections beyond the limit that may be waiting for their refusal. */
@@ -64,7 +72,7 @@ export class Broker implements StateSink, Host, Deliverers {
   readonly limits: BrokerLimits;
   readonly counters = new BrokerCounters();
   readonly proposer: Proposer;
-  readonly machine: StateMachine;
+  #machine: StateMachine;
   readonly fencing: Fencing;
   readonly sys: SysTopics;
   /** For commands whose outcome nobody waits for. */
@@ -80,6 +88,10 @@ export class Broker implements StateSink, Host, Deliverers {
   readonly withheld = new Set<Connection>();
   /** Connections with acknowledgements to propose. */
   readonly settling = new Set<Connection>();
+  /** Connections that read retained messages. */
+  readonly scanning = new Set<Connection>();
+  /** Connections that go on writing in the next turn. */
+  #later: Connection[] = [];
   /** This node is registered and in contact with a majority: it may answer and deliver. */
   serving = false;
   leader: string | null = null;
@@ -105,8 +117,8 @@ export class Broker implements StateSink, Host, Deliverers {
     this.#events = events;
     this.#gracePeriodMs = options.gracePeriodMs;
     this.proposer = new Proposer(nodeId, environment);
-    this.machine = new StateMachine(this, options.state);
-    const restored = this.machine.state.appliedIndex > 0;
+    this.#machine = new StateMachine(this, options.state);
+    const restored = this.#machine.state.appliedIndex > 0;
     this.fencing = new Fencing(nodeId, environment, { leaseWaitMs: options.leaseWaitMs, restored });
     this.sys = new SysTopics(this, options.version);
     this.#qos0 = new QoS0(this);
@@ -114,8 +126,17 @@ export class Broker implements StateSink, Host, Deliverers {
     this.#unservedSinceMs = this.#startedAtMs;
   }
 
+  /** Another one after `restore`: not to be held on to. */
+  get machine(): StateMachine {
+    return this.#machine;
+  }
+
   get clusterNowMs(): number {
     return this.machine.state.nowMs;
+  }
+
+  get retained(): RetainedMessages {
+    return this.#machine.state.retained;
   }
 
   get uptimeMs(): number {
@@ -137,11 +158,33 @@ export class Broker implements StateSink, Host, Deliverers {
 
   /** Introduces this process to the cluster. Every connection of an earlier incarnation is void. */
   register(incarnation: number, node: NodeUp): void {
-    this.#registered = false;
-    this.refreshServing();
-    this.#letGo('NO_QUORUM');
+    this.#leaveCluster();
     this.fencing.clear();
     this.proposer.begin(incarnation, node);
+    this.requestFlush();
+  }
+
+  /** Before anything else: not serving, so that nothing leaves that a connection still holds. */
+  #leaveCluster(): void {
+    this.#registered = false;
+    this.#givenUp = false;
+    this.refreshServing();
+    this.#letGo('NO_QUORUM');
+  }
+
+  /**
+   * The node installed a snapshot: `state` takes the place of everything applied so far. What lies between the two was
+   * not seen here, so no connection, fence or proposal of before holds any more, and the node is not registered until
+   * it calls `register` with an incarnation greater than its own in `state.nodes`. Call between entries.
+   */
+  restore(state: State): void {
+    const { appliedIndex } = this.#machine.state;
+    invariant(state.appliedIndex >= appliedIndex, `state of ${state.appliedIndex} restored over ${appliedIndex}`);
+    this.#leaveCluster();
+    this.fencing.restored();
+    this.proposer.abandon();
+    invariant(this.connections.size === 0, `${this.connections.size} connections outlived the state`);
+    this.#machine = new StateMachine(this, state);
     this.requestFlush();
   }
 
@@ -160,7 +203,7 @@ export class Broker implements StateSink, Host, Deliverers {
     if (this.#checkpointDue !== null) {
       const compactIndex = this.#checkpointDue;
       this.#checkpointDue = null;
-      this.#events.onCheckpoint(takeCheckpoint(this.machine.state), compactIndex);
+      this.#events.onCheckpoint(new CheckpointTaker(this.machine.state), compactIndex);
     }
     this.requestFlush();
   }
@@ -209,6 +252,10 @@ export class Broker implements StateSink, Host, Deliverers {
     this.dirty.length = 0;
     if (this.proposer.incarnation > 0) this.proposer.flush();
     this.#qos0.flush();
+    if (this.#later.length === 0) return;
+    const later = this.#later;
+    this.#later = [];
+    for (const connection of later) connection.markDirty();
   }
 
   #resumePaused(): void {
@@ -272,6 +319,15 @@ export class Broker implements StateSink, Host, Deliverers {
     else this.settling.delete(connection);
   }
 
+  setScanning(connection: Connection, scanning: boolean): void {
+    if (scanning) this.scanning.add(connection);
+    else this.scanning.delete(connection);
+  }
+
+  continueLater(connection: Connection): void {
+    this.#later.push(connection);
+  }
+
   sendSys(connection: Connection, filters: readonly string[]): void {
     this.sys.subscribed(connection, filters);
   }
@@ -281,6 +337,7 @@ export class Broker implements StateSink, Host, Deliverers {
     this.paused.delete(connection);
     this.withheld.delete(connection);
     this.settling.delete(connection);
+    this.scanning.delete(connection);
     if (this.connections.get(connection.epoch) === connection) this.connections.delete(connection.epoch);
   }
 
@@ -321,6 +378,14 @@ export class Broker implements StateSink, Host, Deliverers {
     } else connection.outgoing?.deliver(message, qos, retain, identifiers);
   }
 
+  retainedRequested(session: Session, request: RetainedRequest): void {
+    if (session.owner === this.nodeId) this.connections.get(session.epoch)?.retainedRequests.push(request);
+  }
+
+  retainedChanging(message: Message): void {
+    for (const connection of this.scanning) connection.outgoing?.retainedChanging(message);
+  }
+
   queued(session: Session): void {
     if (session.owner === this.nodeId) this.connections.get(session.epoch)?.markDirty();
   }
@@ -351,7 +416,8 @@ export class Broker implements StateSink, Host, Deliverers {
   }
 
   nodeChanged(nodeId: string, incarnation: number, up: boolean): void {
-    if (nodeId === this.nodeId && incarnation === this.proposer.incarnation) {
+    const { proposer } = this;
+    if (nodeId === this.nodeId && incarnation === proposer.incarnation && !proposer.abandoned) {
       this.#registered = up;
       if (!up) this.#givenUp = true;
       this.refreshServing();
@@ -361,6 +427,10 @@ export class Broker implements StateSink, Host, Deliverers {
 
   checkpoint(compactIndex: number): void {
     this.#checkpointDue = compactIndex;
+  }
+
+  membersChanged(): void {
+    this.#events.onMembersChanged?.();
   }
 
   clusterNamed(clusterId: string): void {

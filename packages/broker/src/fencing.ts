@@ -35,7 +35,7 @@ export class Fencing {
   /** Client ids whose owner's node was dropped that soon after its takeover: when the displaced node's lease is over. */
   readonly #suspects = new Map<string, number>();
   /** Until then a session without owner may be one whose takeover was not seen here. */
-  readonly #blindUntilMs: number;
+  #blindUntilMs: number;
 
   constructor(nodeId: string, environment: BrokerEnvironment, { leaseWaitMs, restored }: FencingOptions) {
     this.#nodeId = nodeId;
@@ -124,6 +124,12 @@ export class Fencing {
     this.#fences.delete(epoch);
     const { waiting } = fence;
     for (const done of waiting.splice(0)) done();
+  }
+
+  /** The state came from elsewhere: takeovers that it knows of were not seen here, as after a restart. */
+  restored(): void {
+    this.clear();
+    this.#blindUntilMs = this.#environment.nowMs() + this.#leaseWaitMs;
   }
 
   /** This node's incarnation is void: nothing is claimed any more. What other nodes' leases may last stays known. */

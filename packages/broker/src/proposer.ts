@@ -60,6 +60,8 @@ export class Proposer {
   /** Latest moment at which a batch was applied: as long as there is progress, nothing is lost. */
   #progressAtMs = Number.NEGATIVE_INFINITY;
   #flushRequested = false;
+  /** From `abandon` to `begin`: nothing of this incarnation is sent any more, or known. */
+  #abandoned = false;
   /** Called with the time from sealing a batch to its application, and its number of commands. */
   onApplied: (durationMs: number, commands: number) => void = () => {};
 
@@ -80,17 +82,36 @@ export class Proposer {
   /** Starts over under a new incarnation: whatever was not applied is void, and its owners hear no more of it. */
   begin(incarnation: number, node: NodeUp): void {
     invariant(incarnation > this.#incarnation, `incarnation ${incarnation} after ${this.#incarnation}`);
+    this.abandon();
+    this.#abandoned = false;
     this.#incarnation = incarnation;
     this.#nextSequence = 1;
+    writeNodeUp(this.open(), node);
+    this.added(NOBODY, 0, 0);
+  }
+
+  /**
+   * Whatever was not applied is void, and so is what is added until `begin`: the state that it was meant for is gone,
+   * and which of the batches the new one has seen is not known here.
+   */
+  abandon(): void {
+    this.#abandoned = true;
     this.#unapplied = [];
     this.#unappliedBytes = 0;
     this.#applying = null;
-    this.#writer.take();
+    this.#forgetOpen();
+  }
+
+  /** Whether the incarnation is void; see `abandon`. */
+  get abandoned(): boolean {
+    return this.#abandoned;
+  }
+
+  #forgetOpen(): void {
+    this.#writer.reset();
     this.#owners = [];
     this.#kinds = [];
     this.#numbers = [];
-    writeNodeUp(this.open(), node);
-    this.added(NOBODY, 0, 0);
   }
 
   /** The writer for the next command; call `added` after it. */
@@ -123,6 +144,7 @@ export class Proposer {
   }
 
   #seal(): void {
+    if (this.#abandoned) return this.#forgetOpen();
     const sequence = this.#nextSequence++;
     this.#writer.patchInteger(this.#sequenceAt, sequence);
     const bytes = this.#writer.take();

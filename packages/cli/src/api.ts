@@ -10,15 +10,34 @@ export interface Answer {
   readonly body: unknown;
 }
 
-/** Gets a JSON document; rejects when nobody answers within 3 s or the answer is not JSON. */
-export async function getJson(url: string): Promise<Answer> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS), redirect: 'error' });
+/** What to send. */
+export interface Request {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** Sent as JSON; nothing is sent when absent. */
+  readonly body?: unknown;
+  readonly timeoutMs: number;
+}
+
+/** Sends a request; rejects when there is no whole answer in time or the answer is not JSON. */
+export async function requestJson(url: string, request: Request): Promise<Answer> {
+  const { method, body, timeoutMs } = request;
+  const response = await fetch(url, {
+    method,
+    signal: AbortSignal.timeout(timeoutMs),
+    redirect: 'error',
+    ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+  });
   const text = await response.text();
   if (text.length > MAX_BODY_CHARS) throw new Error('the answer is too large');
   return { status: response.status, body: JSON.parse(text) };
 }
 
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+/** Gets a JSON document; rejects when nobody answers within 3 s or the answer is not JSON. */
+export async function getJson(url: string): Promise<Answer> {
+  return requestJson(url, { method: 'GET', timeoutMs: TIMEOUT_MS });
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
@@ -31,9 +50,9 @@ function isCluster(value: unknown): value is ClusterView {
 }
 
 /** Why a request had no usable answer, in a few words. */
-export function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown, timeoutMs = TIMEOUT_MS): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError') return `no answer within ${String(TIMEOUT_MS / 1000)} s`;
+  if (error.name === 'TimeoutError') return `no answer within ${String(timeoutMs / 1000)} s`;
   if (error instanceof SyntaxError) return 'the answer is not JSON';
   const cause: unknown = error.cause;
   if (!(cause instanceof Error)) return error.message;

@@ -8,6 +8,8 @@ export type FlagTable = Readonly<Record<string, 'value' | 'switch'>>;
 export interface ParsedFlags {
   readonly values: ReadonlyMap<string, string>;
   readonly switches: ReadonlySet<string>;
+  /** Arguments that are no flags. */
+  readonly positionals: readonly string[];
 }
 
 async function unknownFlag(command: string, rawName: string, known: readonly string[]): Promise<UsageError> {
@@ -22,9 +24,15 @@ async function unknownFlag(command: string, rawName: string, known: readonly str
 /**
  * Reads the flags of a command. `--help` and `-h` are switches of every command.
  *
- * @throws {UsageError} on an unknown flag, a missing value, a flag given twice, or an argument that is no flag
+ * @param maxPositionals how many arguments that are no flags it takes
+ * @throws {UsageError} on an unknown flag, a missing value, a flag given twice, or too many arguments that are no flags
  */
-export async function parseFlags(command: string, args: readonly string[], table: FlagTable): Promise<ParsedFlags> {
+export async function parseFlags(
+  command: string,
+  args: readonly string[],
+  table: FlagTable,
+  maxPositionals = 0,
+): Promise<ParsedFlags> {
   const all: FlagTable = { ...table, help: 'switch' };
   const options = Object.fromEntries(
     Object.entries(all).map(([name, kind]) => [name, { type: kind === 'value' ? 'string' : 'boolean' } as const]),
@@ -38,9 +46,15 @@ export async function parseFlags(command: string, args: readonly string[], table
   });
   const values = new Map<string, string>();
   const switches = new Set<string>();
+  const positionals: string[] = [];
   for (const token of tokens) {
     if (token.kind === 'positional') {
-      throw new UsageError(`\`quorate ${command}\` takes flags only, got ${JSON.stringify(token.value)}`);
+      if (positionals.length === maxPositionals) {
+        const takes = maxPositionals === 0 ? 'flags only' : `${String(maxPositionals)} argument besides flags`;
+        const also = maxPositionals === 0 ? 'got' : 'also got';
+        throw new UsageError(`\`quorate ${command}\` takes ${takes}, ${also} ${JSON.stringify(token.value)}`);
+      }
+      positionals.push(token.value);
     }
     if (token.kind !== 'option') continue;
     const { name, value } = token;
@@ -57,7 +71,19 @@ export async function parseFlags(command: string, args: readonly string[], table
       throw new UsageError(`flag --${name} needs a value`);
     values.set(name, value);
   }
-  return { values, switches };
+  return { values, switches, positionals };
+}
+
+/**
+ * The one argument that is no flag.
+ *
+ * @param name as in the help text
+ * @throws {UsageError} when it is missing
+ */
+export function onePositional(command: string, flags: ParsedFlags, name: string): string {
+  const [given] = flags.positionals;
+  if (given !== undefined && given !== '') return given;
+  throw new UsageError(`\`quorate ${command}\` needs ${name}: see \`quorate ${command} --help\``);
 }
 
 /** A whole number from a flag, or its default. */

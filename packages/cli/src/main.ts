@@ -1,14 +1,17 @@
 import { describeFailure, printFailure } from './failure.ts';
-import { DEV_HELP, HELP, STATUS_HELP } from './help.ts';
+import { HELP } from './help.ts';
 import { UsageError } from './usage-error.ts';
 
 type Command = (args: readonly string[]) => Promise<number> | number;
 
-/** Each command is loaded when it is called: `help` and `status` need nothing of a node. */
+/** Each command is loaded when it is called: most need nothing of a node. */
 const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['start', async (args) => (await import('./commands/start.ts')).start(args)],
   ['dev', async (args) => (await import('./commands/dev.ts')).dev(args)],
   ['status', async (args) => (await import('./commands/status.ts')).status(args)],
+  ['join', async (args) => (await import('./commands/join.ts')).join(args)],
+  ['remove', async (args) => (await import('./commands/remove.ts')).remove(args)],
+  ['transfer-leader', async (args) => (await import('./commands/transfer-leader.ts')).transferLeader(args)],
   ['version', async () => (await import('./commands/version.ts')).version()],
   ['help', help],
 ]);
@@ -30,10 +33,13 @@ async function unknownCommand(name: string): Promise<UsageError> {
 /** `quorate help [COMMAND]`. */
 async function help(args: readonly string[]): Promise<number> {
   const [topic] = args;
-  if (topic === 'start') return (await import('./commands/start.ts')).start(['--help']);
-  if (topic !== undefined && !COMMANDS.has(topic)) throw await unknownCommand(topic);
-  process.stdout.write(topic === 'dev' ? DEV_HELP : topic === 'status' ? STATUS_HELP : HELP);
-  return 0;
+  if (topic === undefined || topic === 'help' || topic === 'version') {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const command = COMMANDS.get(topic);
+  if (command === undefined) throw await unknownCommand(topic);
+  return command(['--help']);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { invariant } from './assert.ts';
+import { members } from './configuration.ts';
 import { decodeConfiguration } from './configuration-codec.ts';
 import { type Configuration, type Entry, EntryType } from './types.ts';
 
@@ -20,6 +21,13 @@ export class ConfigurationHistory {
   /** Index of the entry that carries the configuration in force. */
   get currentIndex(): number {
     return this.#newest().index;
+  }
+
+  /** The first configuration of a new cluster takes the place of an empty one before the log; else nothing changes. */
+  bootstrap(configuration: Configuration): void {
+    const [oldest, ...later] = this.#items;
+    if (oldest === undefined || oldest.index !== 0 || members(oldest.configuration).length > 0) return;
+    this.#items = [{ index: 0, configuration }, ...later];
   }
 
   /** Notes an appended entry. True when the configuration in force changed. Throws on malformed configuration data. */

@@ -1,5 +1,5 @@
 import { invariant } from './assert.ts';
-import { isJoint } from './configuration.ts';
+import { isJoint, members } from './configuration.ts';
 import { countOwnVote, loseLeader, onTimeoutNow, onVoteRequest, onVoteResponse, tickElection } from './election.ts';
 import { onAppendRequest, onHeartbeat } from './following.ts';
 import { changeMembership } from './membership.ts';
@@ -60,6 +60,8 @@ export class RaftCore {
     termCommitted: false,
     configurationIndex: -1,
     configurationCommitted: false,
+    /** Tells a bootstrap, which leaves the index at 0. */
+    members: -1,
   };
 
   constructor(options: CoreOptions, initial: InitialState) {
@@ -102,6 +104,9 @@ export class RaftCore {
         return onSnapshotInstalled(state, input);
       case 'compacted':
         return onCompacted(state, input.index, input.term);
+      case 'bootstrap':
+        state.configurations.bootstrap(input.configuration);
+        return;
       case 'changeMembership':
         return changeMembership(state, input);
     }
@@ -181,6 +186,7 @@ export class RaftCore {
       termCommitted: termCommitted(state),
       configurationIndex: state.configurations.currentIndex,
       configurationCommitted: configurationCommitted(state),
+      members: members(state.configurations.current).length,
     };
     return this.status();
   }
@@ -194,7 +200,8 @@ export class RaftCore {
       published.role !== roleOf(state) ||
       published.termCommitted !== termCommitted(state) ||
       published.configurationIndex !== state.configurations.currentIndex ||
-      published.configurationCommitted !== configurationCommitted(state)
+      published.configurationCommitted !== configurationCommitted(state) ||
+      published.members !== members(state.configurations.current).length
     );
   }
 }

@@ -193,6 +193,11 @@ export type Input =
     }
   /** The log store no longer holds anything up to `index`, which is applied. `term` is that of the entry there. */
   | { readonly kind: 'compacted'; readonly index: number; readonly term: number }
+  /**
+   * The first configuration of a new cluster, durable by now, has reached a node that started with an empty one. Changes
+   * nothing when the log or a snapshot has brought a configuration already.
+   */
+  | { readonly kind: 'bootstrap'; readonly configuration: Configuration }
   | MembershipChange;
 
 /**
@@ -353,7 +358,7 @@ export interface InitialState {
   readonly hardState: HardState;
   /**
    * Configuration in force at `snapshotIndex` or at any later index up to `appliedIndex`. For a new log: the bootstrap
-   * membership, or an empty one on a node that is to join.
+   * membership, or an empty one on a node that is to join or that gets it by `bootstrap`.
    */
   readonly configuration: Configuration;
   /** The log begins after this entry; 0 and 0 for a new log. */

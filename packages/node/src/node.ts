@@ -1,16 +1,16 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { bump } from '@quorate/broker';
-import { type DataDirectory, openDataDirectory } from '@quorate/storage';
 import type { FastifyInstance } from 'fastify';
 import { formatAddress, type NodeConfig } from './config/index.ts';
+import { openData } from './data.ts';
+import { DiskWatch } from './disk-watch.ts';
 import { createHttpServer, type NodeView } from './http/index.ts';
 import { MqttListener } from './listener/mqtt-listener.ts';
 import type { Logger } from './logging/index.ts';
 import { createMetrics, type Metrics } from './metrics/index.ts';
 import { realClock } from './raft/index.ts';
-import { recoverDirectory } from './runtime/doubts.ts';
 import { observe } from './runtime/observe.ts';
-import { Replica, type ReplicaObserver } from './runtime/replica.ts';
+import { Replica, type ReplicaObserver, type SelfDescription } from './runtime/replica.ts';
 import { createView } from './runtime/view.ts';
 import { newPeerCounters, type PeerCounters, type PeerHandlers, PeerTransport } from './transport/index.ts';
 
@@ -54,11 +54,8 @@ export async function startNode(config: NodeConfig, logger: Logger): Promise<Run
 }
 
 async function open(config: NodeConfig, logger: Logger, closers: Closers): Promise<RunningNode> {
-  const voters = [...config.cluster.keys()].sort();
-  const clusterMembers = voters.join(',');
-  const directory = await openDataDirectory({ path: config.dataDir, nodeId: config.nodeId, clusterMembers });
-  closers.push(() => directory.close());
-  const recovered = await recoverDirectory(directory, { voters, learners: [], outgoing: [] });
+  const data = await openData(config, logger);
+  closers.push(() => data.close());
   let fail: (error: Error) => void = () => {};
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
@@ -79,9 +76,10 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
     clock: realClock,
     seed: randomInt(2 ** 31),
     newId: randomUUID,
-    identity: directory,
-    recovered,
-    createTransport: (handlers) => createTransport(config, directory, logger, handlers, peerCounters),
+    identity: data.identity,
+    recovered: data.recovered,
+    standIn: data.doubt !== null,
+    createTransport: (handlers, describe) => createTransport(config, logger, handlers, peerCounters, describe),
     onFatal,
   });
   closers.push(() => replica.stop());
@@ -99,8 +97,7 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
   let draining = false;
   const connectedPeers = (): string[] => transport.connectedPeers();
   const status = () => replica.driver.status();
-  const peerIds = voters.filter((id) => id !== config.nodeId);
-  observe(metrics, { broker, status, peers: peerCounters, peerIds, connectedPeers });
+  observe(metrics, { broker, status, peers: peerCounters, connectedPeers });
   const view = createView({
     config,
     broker,
@@ -108,9 +105,12 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
     connectedPeers,
     draining: () => draining,
     listening: () => clients.listening,
+    doubt: data.doubt,
+    notMember: () => replica.notMember,
+    foundingWaitsFor: () => replica.foundingWaitsFor,
     exposeMetrics: () => metrics.expose(),
   });
-  const http = createHttpServer({ view, logger, version: VERSION });
+  const http = createHttpServer({ view, logger, version: VERSION, admin: replica.admin });
   closers.push(() => closeHttp(http));
   closers.push(() => {
     clients.destroy();
@@ -118,8 +118,17 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
   await clients.listen(config.mqtt);
   await http.listen({ host: config.http.host, port: config.http.port });
   await replica.start();
+  const disk = new DiskWatch(config, logger, {
+    onLow: () => {
+      replica.driver.transferLeadership(null);
+    },
+    onFull: replica.fail,
+  });
+  disk.start();
+  closers.push(() => disk.stop());
+  const { incarnation } = data.identity;
   logger.info(
-    { mqtt: config.mqtt, http: config.http, peer: config.peer, version: VERSION, incarnation: directory.incarnation },
+    { mqtt: config.mqtt, http: config.http, peer: config.peer, version: VERSION, incarnation },
     `quorate ${VERSION} is listening for MQTT on ${config.mqtt.host}:${String(config.mqtt.port)}`,
   );
   const stop = async (): Promise<void> => {
@@ -182,19 +191,22 @@ async function closeHttp(http: FastifyInstance): Promise<void> {
 
 function createTransport(
   config: NodeConfig,
-  directory: DataDirectory,
   logger: Logger,
   handlers: PeerHandlers,
   counters: PeerCounters,
+  describe: () => SelfDescription,
 ): PeerTransport {
   return new PeerTransport({
     nodeId: config.nodeId,
     listen: config.peer,
-    peers: new Map([...config.cluster].filter(([id]) => id !== config.nodeId)),
+    // The replica knows whom to dial, and changes it while it runs.
+    peers: new Map(),
+    // A member that is not known here yet, or a node that waits to become one. One of another cluster is refused before.
+    admitsUnknown: (hello) => hello.clusterId !== '' || describe().clusterId !== '',
     identity: () => ({
-      clusterId: directory.clusterId ?? '',
+      ...describe(),
       bootstrapMembers: [...config.cluster.keys()].sort().join(','),
-      incarnation: String(directory.incarnation),
+      peerAddress: formatAddress(config.advertise.peer),
       httpAddress: formatAddress(config.advertise.http),
       mqttAddress: formatAddress(config.advertise.mqtt),
     }),

@@ -50,6 +50,18 @@ export namespace quorate {
             /** Hello mqttAddress. */
             mqttAddress: string;
 
+            /** Hello directoryId. */
+            directoryId: string;
+
+            /** Hello founded. */
+            founded: boolean;
+
+            /** Hello peerAddress. */
+            peerAddress: string;
+
+            /** Hello purpose. */
+            purpose: number;
+
             /**
              * Encodes the specified Hello message. Does not implicitly {@link quorate.peer.Hello.verify|verify} messages.
              * @param message Hello message or plain object to encode
@@ -97,6 +109,18 @@ export namespace quorate {
 
                 /** Hello mqttAddress */
                 mqttAddress?: (string|null);
+
+                /** Hello directoryId */
+                directoryId?: (string|null);
+
+                /** Hello founded */
+                founded?: (boolean|null);
+
+                /** Hello peerAddress */
+                peerAddress?: (string|null);
+
+                /** Hello purpose */
+                purpose?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -956,6 +980,760 @@ export namespace quorate {
 
             /** Shape of a NodeMessage. */
             type $Shape = quorate.peer.NodeMessage.$Properties;
+        }
+
+        /**
+         * Properties of a SnapshotOffer.
+         * @deprecated Use quorate.peer.SnapshotOffer.$Properties instead.
+         */
+        interface ISnapshotOffer extends quorate.peer.SnapshotOffer.$Properties {
+        }
+
+        /** Represents a SnapshotOffer. */
+        class SnapshotOffer {
+
+            /**
+             * Constructs a new SnapshotOffer.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: quorate.peer.SnapshotOffer.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SnapshotOffer id. */
+            id: string;
+
+            /** SnapshotOffer term. */
+            term: number;
+
+            /** SnapshotOffer index. */
+            index: number;
+
+            /** SnapshotOffer snapshotTerm. */
+            snapshotTerm: number;
+
+            /** SnapshotOffer stampMs. */
+            stampMs: number;
+
+            /** SnapshotOffer configuration. */
+            configuration: Uint8Array;
+
+            /** SnapshotOffer clusterId. */
+            clusterId: string;
+
+            /** SnapshotOffer machineVersion. */
+            machineVersion: number;
+
+            /** SnapshotOffer sizeBytes. */
+            sizeBytes: number;
+
+            /**
+             * Encodes the specified SnapshotOffer message. Does not implicitly {@link quorate.peer.SnapshotOffer.verify|verify} messages.
+             * @param message SnapshotOffer message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: quorate.peer.SnapshotOffer.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SnapshotOffer message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {quorate.peer.SnapshotOffer & quorate.peer.SnapshotOffer.$Shape} SnapshotOffer
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quorate.peer.SnapshotOffer & quorate.peer.SnapshotOffer.$Shape;
+        }
+
+        namespace SnapshotOffer {
+
+            /** Properties of a SnapshotOffer. */
+            interface $Properties {
+
+                /** SnapshotOffer id */
+                id?: (string|null);
+
+                /** SnapshotOffer term */
+                term?: (number|null);
+
+                /** SnapshotOffer index */
+                index?: (number|null);
+
+                /** SnapshotOffer snapshotTerm */
+                snapshotTerm?: (number|null);
+
+                /** SnapshotOffer stampMs */
+                stampMs?: (number|null);
+
+                /** SnapshotOffer configuration */
+                configuration?: (Uint8Array|null);
+
+                /** SnapshotOffer clusterId */
+                clusterId?: (string|null);
+
+                /** SnapshotOffer machineVersion */
+                machineVersion?: (number|null);
+
+                /** SnapshotOffer sizeBytes */
+                sizeBytes?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SnapshotOffer. */
+            type $Shape = quorate.peer.SnapshotOffer.$Properties;
+        }
+
+        /**
+         * Properties of a SnapshotProgress.
+         * @deprecated Use quorate.peer.SnapshotProgress.$Properties instead.
+         */
+        interface ISnapshotProgress extends quorate.peer.SnapshotProgress.$Properties {
+        }
+
+        /** Represents a SnapshotProgress. */
+        class SnapshotProgress {
+
+            /**
+             * Constructs a new SnapshotProgress.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: quorate.peer.SnapshotProgress.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SnapshotProgress id. */
+            id: string;
+
+            /** SnapshotProgress offset. */
+            offset: number;
+
+            /**
+             * Encodes the specified SnapshotProgress message. Does not implicitly {@link quorate.peer.SnapshotProgress.verify|verify} messages.
+             * @param message SnapshotProgress message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: quorate.peer.SnapshotProgress.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SnapshotProgress message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {quorate.peer.SnapshotProgress & quorate.peer.SnapshotProgress.$Shape} SnapshotProgress
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quorate.peer.SnapshotProgress & quorate.peer.SnapshotProgress.$Shape;
+        }
+
+        namespace SnapshotProgress {
+
+            /** Properties of a SnapshotProgress. */
+            interface $Properties {
+
+                /** SnapshotProgress id */
+                id?: (string|null);
+
+                /** SnapshotProgress offset */
+                offset?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SnapshotProgress. */
+            type $Shape = quorate.peer.SnapshotProgress.$Properties;
+        }
+
+        /**
+         * Properties of a SnapshotChunk.
+         * @deprecated Use quorate.peer.SnapshotChunk.$Properties instead.
+         */
+        interface ISnapshotChunk extends quorate.peer.SnapshotChunk.$Properties {
+        }
+
+        /** Represents a SnapshotChunk. */
+        class SnapshotChunk {
+
+            /**
+             * Constructs a new SnapshotChunk.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: quorate.peer.SnapshotChunk.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SnapshotChunk id. */
+            id: string;
+
+            /** SnapshotChunk term. */
+            term: number;
+
+            /** SnapshotChunk offset. */
+            offset: number;
+
+            /**
+             * Encodes the specified SnapshotChunk message. Does not implicitly {@link quorate.peer.SnapshotChunk.verify|verify} messages.
+             * @param message SnapshotChunk message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: quorate.peer.SnapshotChunk.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SnapshotChunk message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {quorate.peer.SnapshotChunk & quorate.peer.SnapshotChunk.$Shape} SnapshotChunk
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quorate.peer.SnapshotChunk & quorate.peer.SnapshotChunk.$Shape;
+        }
+
+        namespace SnapshotChunk {
+
+            /** Properties of a SnapshotChunk. */
+            interface $Properties {
+
+                /** SnapshotChunk id */
+                id?: (string|null);
+
+                /** SnapshotChunk term */
+                term?: (number|null);
+
+                /** SnapshotChunk offset */
+                offset?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SnapshotChunk. */
+            type $Shape = quorate.peer.SnapshotChunk.$Properties;
+        }
+
+        /**
+         * Properties of a SnapshotResult.
+         * @deprecated Use quorate.peer.SnapshotResult.$Properties instead.
+         */
+        interface ISnapshotResult extends quorate.peer.SnapshotResult.$Properties {
+        }
+
+        /** Represents a SnapshotResult. */
+        class SnapshotResult {
+
+            /**
+             * Constructs a new SnapshotResult.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: quorate.peer.SnapshotResult.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SnapshotResult id. */
+            id: string;
+
+            /** SnapshotResult ok. */
+            ok: boolean;
+
+            /** SnapshotResult code. */
+            code: string;
+
+            /** SnapshotResult reason. */
+            reason: string;
+
+            /**
+             * Encodes the specified SnapshotResult message. Does not implicitly {@link quorate.peer.SnapshotResult.verify|verify} messages.
+             * @param message SnapshotResult message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: quorate.peer.SnapshotResult.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SnapshotResult message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {quorate.peer.SnapshotResult & quorate.peer.SnapshotResult.$Shape} SnapshotResult
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quorate.peer.SnapshotResult & quorate.peer.SnapshotResult.$Shape;
+        }
+
+        namespace SnapshotResult {
+
+            /** Properties of a SnapshotResult. */
+            interface $Properties {
+
+                /** SnapshotResult id */
+                id?: (string|null);
+
+                /** SnapshotResult ok */
+                ok?: (boolean|null);
+
+                /** SnapshotResult code */
+                code?: (string|null);
+
+                /** SnapshotResult reason */
+                reason?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SnapshotResult. */
+            type $Shape = quorate.peer.SnapshotResult.$Properties;
+        }
+
+        /**
+         * Properties of a SnapshotMessage.
+         * @deprecated Use quorate.peer.SnapshotMessage.$Properties instead.
+         */
+        interface ISnapshotMessage extends quorate.peer.SnapshotMessage.$Properties {
+        }
+
+        /** Represents a SnapshotMessage. */
+        class SnapshotMessage {
+
+            /**
+             * Constructs a new SnapshotMessage.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: quorate.peer.SnapshotMessage.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SnapshotMessage offer. */
+            offer?: (quorate.peer.SnapshotOffer.$Properties|null);
+
+            /** SnapshotMessage progress. */
+            progress?: (quorate.peer.SnapshotProgress.$Properties|null);
+
+            /** SnapshotMessage chunk. */
+            chunk?: (quorate.peer.SnapshotChunk.$Properties|null);
+
+            /** SnapshotMessage result. */
+            result?: (quorate.peer.SnapshotResult.$Properties|null);
+
+            /** SnapshotMessage body. */
+            body?: ("offer"|"progress"|"chunk"|"result");
+
+            /**
+             * Encodes the specified SnapshotMessage message. Does not implicitly {@link quorate.peer.SnapshotMessage.verify|verify} messages.
+             * @param message SnapshotMessage message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: quorate.peer.SnapshotMessage.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SnapshotMessage message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {quorate.peer.SnapshotMessage & quorate.peer.SnapshotMessage.$Shape} SnapshotMessage
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quorate.peer.SnapshotMessage & quorate.peer.SnapshotMessage.$Shape;
+        }
+
+        namespace SnapshotMessage {
+
+            /** Properties of a SnapshotMessage. */
+            interface $Properties {
+
+                /** SnapshotMessage offer */
+                offer?: (quorate.peer.SnapshotOffer.$Properties|null);
+
+                /** SnapshotMessage progress */
+                progress?: (quorate.peer.SnapshotProgress.$Properties|null);
+
+                /** SnapshotMessage chunk */
+                chunk?: (quorate.peer.SnapshotChunk.$Properties|null);
+
+                /** SnapshotMessage result */
+                result?: (quorate.peer.SnapshotResult.$Properties|null);
+
+                /** SnapshotMessage body */
+                body?: ("offer"|"progress"|"chunk"|"result");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a SnapshotMessage. */
+            type $Shape = {
+              offer?: quorate.peer.SnapshotOffer.$Shape|null;
+              progress?: quorate.peer.SnapshotProgress.$Shape|null;
+              chunk?: quorate.peer.SnapshotChunk.$Shape|null;
+              result?: quorate.peer.SnapshotResult.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ body?: undefined; offer?: null; progress?: null; chunk?: null; result?: null }|{ body?: "offer"; offer: quorate.peer.SnapshotOffer.$Shape; progress?: null; chunk?: null; result?: null }|{ body?: "progress"; offer?: null; progress: quorate.peer.SnapshotProgress.$Shape; chunk?: null; result?: null }|{ body?: "chunk"; offer?: null; progress?: null; chunk: quorate.peer.SnapshotChunk.$Shape; result?: null }|{ body?: "result"; offer?: null; progress?: null; chunk?: null; result: quorate.peer.SnapshotResult.$Shape })
+            );
+        }
+
+        /**
+         * Properties of an AdminJoin.
+         * @deprecated Use quorate.peer.AdminJoin.$Properties instead.
+         */
+        interface IAdminJoin extends quorate.peer.AdminJoin.$Properties {
+        }
+
+        /** Represents an AdminJoin. */
+        class AdminJoin {
+
+            /**
+             * Constructs a new AdminJoin.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: quorate.peer.AdminJoin.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** AdminJoin nodeId. */
+            nodeId: string;
+
+            /** AdminJoin peer. */
+            peer: string;
+
+            /** AdminJoin voter. */
+            voter: boolean;
+
+            /** AdminJoin replaces. */
+            replaces: string;
+
+            /**
+             * Encodes the specified AdminJoin message. Does not implicitly {@link quorate.peer.AdminJoin.verify|verify} messages.
+             * @param message AdminJoin message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: quorate.peer.AdminJoin.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an AdminJoin message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {quorate.peer.AdminJoin & quorate.peer.AdminJoin.$Shape} AdminJoin
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quorate.peer.AdminJoin & quorate.peer.AdminJoin.$Shape;
+        }
+
+        namespace AdminJoin {
+
+            /** Properties of an AdminJoin. */
+            interface $Properties {
+
+                /** AdminJoin nodeId */
+                nodeId?: (string|null);
+
+                /** AdminJoin peer */
+                peer?: (string|null);
+
+                /** AdminJoin voter */
+                voter?: (boolean|null);
+
+                /** AdminJoin replaces */
+                replaces?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an AdminJoin. */
+            type $Shape = quorate.peer.AdminJoin.$Properties;
+        }
+
+        /**
+         * Properties of an AdminRemove.
+         * @deprecated Use quorate.peer.AdminRemove.$Properties instead.
+         */
+        interface IAdminRemove extends quorate.peer.AdminRemove.$Properties {
+        }
+
+        /** Represents an AdminRemove. */
+        class AdminRemove {
+
+            /**
+             * Constructs a new AdminRemove.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: quorate.peer.AdminRemove.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** AdminRemove nodeId. */
+            nodeId: string;
+
+            /**
+             * Encodes the specified AdminRemove message. Does not implicitly {@link quorate.peer.AdminRemove.verify|verify} messages.
+             * @param message AdminRemove message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: quorate.peer.AdminRemove.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an AdminRemove message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {quorate.peer.AdminRemove & quorate.peer.AdminRemove.$Shape} AdminRemove
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quorate.peer.AdminRemove & quorate.peer.AdminRemove.$Shape;
+        }
+
+        namespace AdminRemove {
+
+            /** Properties of an AdminRemove. */
+            interface $Properties {
+
+                /** AdminRemove nodeId */
+                nodeId?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an AdminRemove. */
+            type $Shape = quorate.peer.AdminRemove.$Properties;
+        }
+
+        /**
+         * Properties of an AdminTransfer.
+         * @deprecated Use quorate.peer.AdminTransfer.$Properties instead.
+         */
+        interface IAdminTransfer extends quorate.peer.AdminTransfer.$Properties {
+        }
+
+        /** Represents an AdminTransfer. */
+        class AdminTransfer {
+
+            /**
+             * Constructs a new AdminTransfer.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: quorate.peer.AdminTransfer.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** AdminTransfer to. */
+            to: string;
+
+            /**
+             * Encodes the specified AdminTransfer message. Does not implicitly {@link quorate.peer.AdminTransfer.verify|verify} messages.
+             * @param message AdminTransfer message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: quorate.peer.AdminTransfer.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an AdminTransfer message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {quorate.peer.AdminTransfer & quorate.peer.AdminTransfer.$Shape} AdminTransfer
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quorate.peer.AdminTransfer & quorate.peer.AdminTransfer.$Shape;
+        }
+
+        namespace AdminTransfer {
+
+            /** Properties of an AdminTransfer. */
+            interface $Properties {
+
+                /** AdminTransfer to */
+                to?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an AdminTransfer. */
+            type $Shape = quorate.peer.AdminTransfer.$Properties;
+        }
+
+        /**
+         * Properties of an AdminRequest.
+         * @deprecated Use quorate.peer.AdminRequest.$Properties instead.
+         */
+        interface IAdminRequest extends quorate.peer.AdminRequest.$Properties {
+        }
+
+        /** Represents an AdminRequest. */
+        class AdminRequest {
+
+            /**
+             * Constructs a new AdminRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: quorate.peer.AdminRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** AdminRequest id. */
+            id: number;
+
+            /** AdminRequest join. */
+            join?: (quorate.peer.AdminJoin.$Properties|null);
+
+            /** AdminRequest remove. */
+            remove?: (quorate.peer.AdminRemove.$Properties|null);
+
+            /** AdminRequest transfer. */
+            transfer?: (quorate.peer.AdminTransfer.$Properties|null);
+
+            /** AdminRequest body. */
+            body?: ("join"|"remove"|"transfer");
+
+            /**
+             * Encodes the specified AdminRequest message. Does not implicitly {@link quorate.peer.AdminRequest.verify|verify} messages.
+             * @param message AdminRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: quorate.peer.AdminRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an AdminRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {quorate.peer.AdminRequest & quorate.peer.AdminRequest.$Shape} AdminRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quorate.peer.AdminRequest & quorate.peer.AdminRequest.$Shape;
+        }
+
+        namespace AdminRequest {
+
+            /** Properties of an AdminRequest. */
+            interface $Properties {
+
+                /** AdminRequest id */
+                id?: (number|null);
+
+                /** AdminRequest join */
+                join?: (quorate.peer.AdminJoin.$Properties|null);
+
+                /** AdminRequest remove */
+                remove?: (quorate.peer.AdminRemove.$Properties|null);
+
+                /** AdminRequest transfer */
+                transfer?: (quorate.peer.AdminTransfer.$Properties|null);
+
+                /** AdminRequest body */
+                body?: ("join"|"remove"|"transfer");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of an AdminRequest. */
+            type $Shape = {
+              id?: number|null;
+              join?: quorate.peer.AdminJoin.$Shape|null;
+              remove?: quorate.peer.AdminRemove.$Shape|null;
+              transfer?: quorate.peer.AdminTransfer.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ body?: undefined; join?: null; remove?: null; transfer?: null }|{ body?: "join"; join: quorate.peer.AdminJoin.$Shape; remove?: null; transfer?: null }|{ body?: "remove"; join?: null; remove: quorate.peer.AdminRemove.$Shape; transfer?: null }|{ body?: "transfer"; join?: null; remove?: null; transfer: quorate.peer.AdminTransfer.$Shape })
+            );
+        }
+
+        /**
+         * Properties of an AdminResponse.
+         * @deprecated Use quorate.peer.AdminResponse.$Properties instead.
+         */
+        interface IAdminResponse extends quorate.peer.AdminResponse.$Properties {
+        }
+
+        /** Represents an AdminResponse. */
+        class AdminResponse {
+
+            /**
+             * Constructs a new AdminResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: quorate.peer.AdminResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** AdminResponse id. */
+            id: number;
+
+            /** AdminResponse ok. */
+            ok: boolean;
+
+            /** AdminResponse code. */
+            code: string;
+
+            /** AdminResponse reason. */
+            reason: string;
+
+            /**
+             * Encodes the specified AdminResponse message. Does not implicitly {@link quorate.peer.AdminResponse.verify|verify} messages.
+             * @param message AdminResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: quorate.peer.AdminResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an AdminResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {quorate.peer.AdminResponse & quorate.peer.AdminResponse.$Shape} AdminResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quorate.peer.AdminResponse & quorate.peer.AdminResponse.$Shape;
+        }
+
+        namespace AdminResponse {
+
+            /** Properties of an AdminResponse. */
+            interface $Properties {
+
+                /** AdminResponse id */
+                id?: (number|null);
+
+                /** AdminResponse ok */
+                ok?: (boolean|null);
+
+                /** AdminResponse code */
+                code?: (string|null);
+
+                /** AdminResponse reason */
+                reason?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an AdminResponse. */
+            type $Shape = quorate.peer.AdminResponse.$Properties;
         }
     }
 }

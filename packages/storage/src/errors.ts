@@ -104,6 +104,45 @@ export function hasCode(error: unknown, ...codes: string[]): boolean {
   return false;
 }
 
+/** Whether an error or one of its causes says that the disk or a quota is full. */
+export function isDiskFull(error: unknown): boolean {
+  // LevelDB gives no code for it, only the system's words.
+  return hasCode(error, 'ENOSPC', 'EDQUOT') || hasWords(error, /no space left|quota exceeded/i);
+}
+
+/** Whether an error or one of its causes says that this user may not do it. */
+export function isForbidden(error: unknown): boolean {
+  return (
+    hasCode(error, 'EACCES', 'EPERM', 'EROFS') ||
+    hasWords(error, /permission denied|operation not permitted|read-only file system/i)
+  );
+}
+
+/** Codes of what can not be read as it was written. */
+const DAMAGE: readonly StorageErrorCode[] = [
+  'LOG_CORRUPTED',
+  'STATE_CORRUPTED',
+  'DIRECTORY_CORRUPTED',
+  'DATA_DOUBTFUL',
+];
+/** LevelDB has no code for a table that is empty or gone. */
+const TABLE_LOST = /\.(?:ldb|sst): (?:invalid argument|no such file)/i;
+
+/**
+ * Whether `error` says that a data directory is damaged or doubtful, so that `setAside` helps; false for everything that
+ * moving the data away would not mend or would make worse: a full disk, a lack of permission, another process, the
+ * directory of another node or release, an error of the device (EIO), a damaged identity, a fault in the program.
+ */
+export function isDamage(error: unknown): boolean {
+  if (isDiskFull(error) || isForbidden(error) || hasCode(error, 'DIRECTORY_LOCKED', 'LEVEL_LOCKED')) return false;
+  return hasCode(error, 'LEVEL_CORRUPTION', ...DAMAGE) || hasWords(error, TABLE_LOST);
+}
+
+function hasWords(error: unknown, words: RegExp): boolean {
+  for (let e: unknown = error; e instanceof Error; e = e.cause) if (words.test(e.message)) return true;
+  return false;
+}
+
 /** Throws INVARIANT_BROKEN unless `condition` holds. Stays on in production. */
 export function invariant(condition: boolean, store: string, rule: string): asserts condition {
   if (!condition) throw new StorageError('INVARIANT_BROKEN', { store, rule });

@@ -1,4 +1,4 @@
-export { type DataDirectory, type DataDirectoryOptions, openDataDirectory } from './directory/data-directory.ts';
+export type { DataDirectory } from './directory/data-directory.ts';
 export {
   DiskGuard,
   type DiskGuardOptions,
@@ -6,14 +6,30 @@ export {
   type DiskStatus,
   releaseBallast,
 } from './directory/disk-guard.ts';
-export { DIRECTORY_FORMAT } from './directory/identity.ts';
+export { DIRECTORY_FORMAT, type Identity, readDirectoryIdentity } from './directory/identity.ts';
+export { type DataDirectoryOptions, openDataDirectory } from './directory/open.ts';
+export { type SetAsideOptions, setAside } from './directory/set-aside.ts';
+export type { SetAsideNote } from './directory/set-aside-note.ts';
 export type { Suspect } from './directory/suspicion.ts';
-export { STORAGE_ERROR_CODES, StorageError, type StorageErrorCode, type StorageErrorDetails } from './errors.ts';
+export {
+  isDamage,
+  isDiskFull,
+  STORAGE_ERROR_CODES,
+  StorageError,
+  type StorageErrorCode,
+  type StorageErrorDetails,
+} from './errors.ts';
 export { type LevelDatabase, type LevelTuning, openLevelDatabase } from './level/level-database.ts';
 export { LevelLogStore, type LevelLogStoreOptions } from './log/level-log-store.ts';
 export { type CrashOptions, MemoryDisk } from './memory/memory-disk.ts';
 export { MemoryLogStore } from './memory/memory-log-store.ts';
-export { installMemorySnapshot, type MemorySnapshotOptions, MemorySnapshotStore } from './memory/memory-snapshots.ts';
+export {
+  installMemorySnapshot,
+  type MemoryInstallOptions,
+  type MemorySnapshotOptions,
+  MemorySnapshotStore,
+  prepareMemoryInstall,
+} from './memory/memory-snapshots.ts';
 export { MemoryStateStore } from './memory/memory-state-store.ts';
 export { FolderSnapshotStore, type FolderSnapshotStoreOptions } from './snapshot/folder-snapshot-store.ts';
 export {

@@ -59,6 +59,90 @@ test(
 );
 
 test(
+  'has an id of its own from its formatting on',
+  withDirectory(async (path) => {
+    const first = await open(path);
+    const id = first.directoryId;
+    assert.match(id, /^[0-9a-f]{32}$/);
+    assert.is(first.founding, null);
+    assert.is(first.setAside, null);
+    await first.close();
+    const second = await open(path);
+    assert.is(second.directoryId, id);
+    await second.close();
+    const other = await open(join(path, 'other'));
+    assert.is.not(other.directoryId, id);
+    await other.close();
+    const newDirectoryId = () => 'ab'.repeat(16);
+    const options = { path: join(path, 'given'), nodeId: 'n1', clusterMembers: MEMBERS };
+    const given = await openDataDirectory({ ...options, newDirectoryId });
+    assert.is(given.directoryId, 'ab'.repeat(16));
+    await given.close();
+    const wrong = { ...options, path: join(path, 'wrong'), newDirectoryId: () => 'AB'.repeat(16) };
+    await assert.rejects(openDataDirectory(wrong), 'INVARIANT_BROKEN');
+  }),
+);
+
+test(
+  'keeps the configuration it was founded with, once',
+  withDirectory(async (path) => {
+    const configuration = Uint8Array.from({ length: 300 }, (_, i) => i);
+    const first = await open(path);
+    await assert.rejects(first.setFounding(new Uint8Array(0)), 'INVARIANT_BROKEN');
+    await assert.rejects(first.setFounding(new Uint8Array((512 << 10) + 1)), 'INVARIANT_BROKEN');
+    const stored = first.setFounding(configuration);
+    assert.is(first.founding, null, 'not before it is durable');
+    await stored;
+    assert.equal(first.founding, configuration);
+    const text = await readFile(join(path, 'identity.json'), 'utf8');
+    await first.setFounding(Uint8Array.from(configuration));
+    await assert.rejects(
+      first.setFounding(configuration.subarray(1)),
+      /its founding configuration is \w{16}, expected/,
+    );
+    assert.is(await readFile(join(path, 'identity.json'), 'utf8'), text);
+    (first.founding as Uint8Array).fill(0);
+    await first.close();
+    const second = await open(path);
+    assert.equal(second.founding, configuration);
+    await second.close();
+  }),
+);
+
+test(
+  'an incarnation can be made to lie beyond one that others have seen',
+  withDirectory(async (path) => {
+    const first = await open(path);
+    assert.is(await first.nextIncarnation(7_000), 7_000);
+    assert.is(await first.nextIncarnation(100), 7_001);
+    assert.is(await first.nextIncarnation(7_002), 7_002);
+    const both = await Promise.all([first.nextIncarnation(8_000), first.nextIncarnation()]);
+    assert.equal(both, [8_000, 8_001]);
+    await assert.rejects(first.nextIncarnation(2 ** 53), 'INVARIANT_BROKEN');
+    await assert.rejects(first.nextIncarnation(8_100.5), 'INVARIANT_BROKEN');
+    await first.close();
+    const second = await open(path);
+    assert.is(second.incarnation, 8_002);
+    await second.close();
+  }),
+);
+
+test(
+  'the list of members is compared until there is a cluster, and stored anew afterwards',
+  withDirectory(async (path) => {
+    const first = await open(path);
+    await first.close();
+    await assert.rejects(open(path, 'n1', 'n1,n2,n3,n4'), 'DIRECTORY_OTHER_CLUSTER');
+    const second = await open(path);
+    await second.setClusterId('c1');
+    await second.close();
+    await (await open(path, 'n1', 'n1,n2,n3,n4')).close();
+    assert.is(JSON.parse(await readFile(join(path, 'identity.json'), 'utf8')).clusterMembers, 'n1,n2,n3,n4');
+    await assert.rejects(open(path, 'n2', 'n1,n2,n3,n4'), 'DIRECTORY_OTHER_NODE');
+  }),
+);
+
+test(
   'refuses another node and another cluster, and changes nothing then',
   withDirectory(async (path) => {
     await (await open(path)).close();
@@ -107,8 +191,14 @@ test(
       ['null', 'IDENTITY_CORRUPTED'],
       [text.replace('"n1"', '"n7"'), 'IDENTITY_CORRUPTED'],
       [text.replace('5000', '4000'), 'IDENTITY_CORRUPTED'],
-      [text.replace('"format": 1', '"format": 2'), 'FORMAT_TOO_NEW'],
-      [text.replace('"format": 1', '"format": 0'), 'FORMAT_TOO_OLD'],
+      [text.replace(/"directoryId": "./, '"directoryId": "'), 'IDENTITY_CORRUPTED'],
+      [text.replace('"founding": null', '"founding": "AAAA"'), 'IDENTITY_CORRUPTED'],
+      [
+        text.replace('"settingAside": null', '"settingAside": {"reason":"","since":0,"keep":true}'),
+        'IDENTITY_CORRUPTED',
+      ],
+      [text.replace('"format": 2', '"format": 3'), 'FORMAT_TOO_NEW'],
+      [text.replace('"format": 2', '"format": 1'), 'FORMAT_TOO_OLD'],
     ] as const;
     for (const [content, code] of cases) {
       assert.is.not(content, text);

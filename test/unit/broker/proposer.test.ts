@@ -200,6 +200,31 @@ test('a batch of the old incarnation that is applied before the new one begins h
   assert.is(bench.proposer.unappliedBytes, 0);
 });
 
+test('abandoned: nothing of the incarnation is sent or recognized any more, until the next one begins', () => {
+  const bench = new Bench().started();
+  bench.add(1);
+  bench.proposer.flush();
+  const [before] = bench.sent.splice(0);
+  bench.proposer.abandon();
+  assert.ok(bench.proposer.abandoned);
+  bench.add(2);
+  bench.proposer.flush();
+  bench.add(3);
+  bench.proposer.tick(10_000);
+  bench.proposer.resend();
+  bench.apply(before);
+  assert.equal([bench.sent, bench.outcomes], [[], []]);
+  bench.proposer.begin(2, NODE);
+  assert.not(bench.proposer.abandoned);
+  bench.add(4);
+  bench.proposer.flush();
+  const [first] = bench.sent;
+  assert.ok(first);
+  assert.equal([readBatchHeader(first).incarnation, readBatchHeader(first).sequence], [2, 1]);
+  bench.apply(first);
+  assert.equal(bench.outcomes, ['1:4:stale']);
+});
+
 test('nothing is proposed without an incarnation, and no result comes that nobody asked for', () => {
   const bench = new Bench();
   assert.throws(() => bench.proposer.open(), /incarnation/);

@@ -2,7 +2,7 @@ import type { ConnectPacket, MessageProperties, ProtocolVersion, PublishPacket, 
 import type { BrokerCounters, BrokerEnvironment, BrokerLimits, ClientSocket } from '../environment.ts';
 import type { Fencing } from '../fencing.ts';
 import type { CommandOwner, Proposer } from '../proposer.ts';
-import type { CommandResult, Message, Session } from '../state/index.ts';
+import type { CommandResult, Message, RetainedMessages, RetainedRequest, Session } from '../state/index.ts';
 import type { CloseReason } from './closing.ts';
 import type { OutputBuffer } from './output.ts';
 
@@ -32,6 +32,7 @@ export interface Host {
   readonly congested: boolean;
   readonly connectionCount: number;
   readonly clusterNowMs: number;
+  readonly retained: RetainedMessages;
   /** Looks at the clock: whatever is about to send something outside the end of a turn asks first. */
   refreshServing(): void;
   /** The session with this epoch is the client's. */
@@ -44,6 +45,10 @@ export interface Host {
   withhold(client: Client): void;
   /** There are acknowledgements to propose at the next tick, or none any more. */
   setSettling(client: Client, settling: boolean): void;
+  /** The client has retained messages to read, or none any more. */
+  setScanning(client: Client, scanning: boolean): void;
+  /** There is more to write that nothing stands in the way of, in the next turn. */
+  continueLater(client: Client): void;
   forget(client: Client): void;
   publishQoS0(
     publisher: Session | null,
@@ -61,6 +66,12 @@ export interface OutgoingSide {
   readonly hasMore: boolean;
   deliver(message: Message, qos: QoS, retain: boolean, identifiers: readonly number[] | null): void;
   pump(): void;
+  /** Retained messages are to be read that may go on now. */
+  readonly canScan: boolean;
+  /** Sends the retained messages that a SUBSCRIBE brings, as the socket takes them. */
+  scan(request: RetainedRequest): void;
+  /** A retained message is about to be replaced or removed. */
+  retainedChanging(message: Message): void;
   puback(packetId: number): void;
   pubrec(packetId: number, reasonCode: number): void;
   pubcomp(packetId: number): void;
@@ -93,6 +104,8 @@ export interface Client extends CommandOwner {
   readonly pendingSubscriptions: PendingSubscription[];
   /** Retained messages of QoS 0 that a SUBSCRIBE brings, until its SUBACK is in front of them. */
   readonly retained: { readonly message: Message; readonly identifiers: readonly number[] | null }[];
+  /** The same for those that are read in slices. */
+  readonly retainedRequests: RetainedRequest[];
   phase: Phase;
   version: ProtocolVersion;
   clientId: string;

@@ -14,7 +14,13 @@ import {
   writeAck,
 } from '@quorate/protocol';
 import { bump, type ClientSocket } from '../environment.ts';
-import { type CommandResult, type Message, type Session, writeDisconnect } from '../state/index.ts';
+import {
+  type CommandResult,
+  type Message,
+  type RetainedRequest,
+  type Session,
+  writeDisconnect,
+} from '../state/index.ts';
 import {
   type Client,
   type Host,
@@ -57,6 +63,8 @@ export class Connection implements Client {
   maximumPacketSizeBytes = Number.POSITIVE_INFINITY;
   /** Retained messages of QoS 0 that a SUBSCRIBE brings, until its SUBACK is in front of them. */
   readonly retained: { readonly message: Message; readonly identifiers: readonly number[] | null }[] = [];
+  /** The same for those that are read in slices. */
+  readonly retainedRequests: RetainedRequest[] = [];
   /** SUBSCRIBE and UNSUBSCRIBE packets on their way through the log, oldest first. */
   readonly pendingSubscriptions: PendingSubscription[] = [];
   dirty = false;
@@ -210,7 +218,22 @@ export class Connection implements Client {
 
   /** End of a turn: PUBRECs into the batch, then everything that may leave, in one write. */
   flush(): void {
+    this.#writeTurn();
+    // Not before: what is written here is no reason to come again in the same turn.
     this.dirty = false;
+    if (this.phase === 'closed' || (this.phase === 'live' && !this.broker.serving)) return;
+    const { bufferedBytes } = this.socket;
+    const { maxOutgoingBufferBytes } = this.broker.limits;
+    const canScan = this.outgoing?.canScan === true;
+    // Beyond the limit, `drained` will be called; below it nobody calls. In the next turn: else all of it were one step.
+    if (canScan && bufferedBytes <= maxOutgoingBufferBytes) this.broker.continueLater(this);
+    if (bufferedBytes > 0) return;
+    // The socket took everything at once: nobody will call `drained`.
+    if (!canScan && this.outgoing?.hasMore === true) this.markDirty();
+    if (this.paused) this.process();
+  }
+
+  #writeTurn(): void {
     if (this.phase === 'closed') return;
     // While the lease does not hold, somebody else may serve this session: nothing leaves.
     if (this.phase === 'live' && !this.broker.serving) {
@@ -219,10 +242,6 @@ export class Connection implements Client {
     }
     if (this.phase === 'live') this.outgoing?.pump();
     this.#write();
-    if (this.socket.bufferedBytes > 0) return;
-    // The socket took everything at once: nobody will call `drained`.
-    if (this.outgoing?.hasMore === true) this.markDirty();
-    if (this.paused) this.process();
   }
 
   /** Hands everything to the socket; CONNACK is always the first of it. */

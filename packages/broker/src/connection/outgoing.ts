@@ -17,11 +17,13 @@ import {
   PACKET_ID_SPAN,
   packetIdOf,
   type QueueItem,
+  type RetainedRequest,
   type Session,
   sequenceOf,
   writeSettle,
 } from '../state/index.ts';
 import type { Client, OutgoingSide } from './client.ts';
+import { RetainedScan } from './retained-scan.ts';
 
 /** Where one in-flight message stands (MQTT 5.0 section 4.3). */
 const Flight = { awaitPuback: 1, awaitPubrec: 2, committingPubrec: 3, awaitPubcomp: 4 } as const;
@@ -31,6 +33,12 @@ type Flight = (typeof Flight)[keyof typeof Flight];
 const WRITE_BYTES = 256 * 1024;
 /** Acknowledgements gathered before they are proposed without waiting for the next tick. */
 const SETTLE_MESSAGES = 512;
+
+/** Retained messages looked at in one turn, and queued ahead of what the client acknowledges. */
+const SCAN_MESSAGES = 2048;
+const SCAN_AHEAD = 1024;
+/** SUBSCRIBEs whose retained messages are being read, per client. */
+const MAX_SCANS = 16;
 
 const REMOVED = 0;
 
@@ -53,6 +61,8 @@ export class Outgoing implements OutgoingSide {
   /** Acknowledged and not yet proposed. */
   #settled: number[] = [];
   #pubrecs: number[] = [];
+  /** SUBSCRIBEs whose retained messages are being read, oldest first. */
+  readonly #scans: RetainedScan[] = [];
 
   constructor(connection: Client, session: Session, window: number, maximumPacketSizeBytes: number) {
     this.#connection = connection;
@@ -72,6 +82,11 @@ export class Outgoing implements OutgoingSide {
 
   /** Takes a message that does not go through the replicated queue. */
   deliver(message: Message, qos: QoS, retain: boolean, identifiers: readonly number[] | null): void {
+    if (this.#scans.length > 0) this.#beforeNewer(message.topic);
+    this.#take(message, qos, retain, identifiers);
+  }
+
+  #take(message: Message, qos: QoS, retain: boolean, identifiers: readonly number[] | null): void {
     const { broker } = this.#connection;
     if (qos === 0) {
       this.#sendQoS0(message, retain, identifiers);
@@ -132,8 +147,66 @@ export class Outgoing implements OutgoingSide {
     };
   }
 
+  scan(request: RetainedRequest): void {
+    if (this.#scans.length >= MAX_SCANS) {
+      this.#connection.fail('SLOW_CONSUMER', `the retained messages of ${MAX_SCANS} SUBSCRIBEs wait for this client`);
+      return;
+    }
+    this.#scans.push(new RetainedScan(request));
+    this.#connection.broker.setScanning(this.#connection, true);
+  }
+
+  /** Not when a queue that ends with the connection has much: beyond its limits the client would be closed. */
+  get canScan(): boolean {
+    if (this.#scans.length === 0) return false;
+    if (this.#replicated) return true;
+    const { count, sizeBytes } = this.#queue;
+    const { maxQueuedMessages, maxQueuedBytes } = this.#connection.broker.limits;
+    return count === 0 || (count < SCAN_AHEAD && count * 2 < maxQueuedMessages && sizeBytes * 2 < maxQueuedBytes);
+  }
+
+  /** Reads some of the retained messages that SUBSCRIBEs bring. */
+  #scan(): void {
+    const { output, broker, socket } = this.#connection;
+    const bufferLimit = broker.limits.maxOutgoingBufferBytes;
+    for (let left = SCAN_MESSAGES; left > 0 && this.canScan; left--) {
+      if (output.length >= WRITE_BYTES || socket.bufferedBytes + output.length > bufferLimit) return;
+      const scan = this.#scans[0] as RetainedScan;
+      const message = scan.next(broker.retained);
+      if (message === null) {
+        this.#scans.shift();
+        if (this.#scans.length === 0) broker.setScanning(this.#connection, false);
+      } else if (scan.wants(message)) this.#takeScanned(scan, message);
+    }
+  }
+
+  #takeScanned({ request }: RetainedScan, message: Message): void {
+    if (message.expiresAtMs <= this.#connection.broker.clusterNowMs) return;
+    const qos = message.qos < request.qos ? message.qos : request.qos;
+    // Those of a replicated queue are in it since the SUBSCRIBE was applied.
+    if (qos === 0 || !this.#replicated) this.#take(message, qos, true, request.identifiers);
+  }
+
+  retainedChanging(message: Message): void {
+    for (const scan of this.#scans) if (scan.takeEarly(message)) this.#takeScanned(scan, message);
+  }
+
+  /** A newer message of the topic must not overtake the retained one that a SUBSCRIBE brings [MQTT-4.6.0-6]. */
+  #beforeNewer(topic: string): void {
+    const message = this.#connection.broker.retained.get(topic);
+    if (message !== undefined) this.retainedChanging(message);
+  }
+
   /** Sends what the window, the socket and the packet ids allow. */
   pump(): void {
+    this.#pumpQueue();
+    if (this.#scans.length === 0) return;
+    // In this order: retained messages must not take all the room from the queue, and what they put into it must leave.
+    this.#scan();
+    this.#pumpQueue();
+  }
+
+  #pumpQueue(): void {
     const { output, broker, socket } = this.#connection;
     const queue = this.#queue;
     const bufferLimit = broker.limits.maxOutgoingBufferBytes;
@@ -223,8 +296,7 @@ export class Outgoing implements OutgoingSide {
       this.#flights.set(sequence, Flight.committingPubrec);
       this.#pubrecs.push(sequence);
     } else {
-      const item = this.#queue.get(sequence);
-      if (item !== null) item.state = ItemState.received;
+      this.#queue.markReceived(sequence);
       this.#sendPubrel(sequence);
     }
     this.#connection.markDirty();

@@ -66,6 +66,7 @@ export function handleUnsubscribe(connection: Client, packet: UnsubscribePacket)
 export function subscriptionsApplied(connection: Client, kind: number, result: CommandResult): void {
   const pending = connection.pendingSubscriptions.shift();
   const retained = connection.retained.splice(0);
+  const requests = connection.retainedRequests.splice(0);
   if (pending === undefined || result.kind !== 'reasonCodes') return;
   let next = 0;
   const reasonCodes = pending.reasonCodes.map(
@@ -75,6 +76,7 @@ export function subscriptionsApplied(connection: Client, kind: number, result: C
   if (kind === Proposed.subscribe) {
     connection.output.append(encodeSuback(pending.packetId, reasonCodes, version));
     for (const { message, identifiers } of retained) connection.outgoing?.deliver(message, 0, true, identifiers);
+    for (const request of requests) connection.outgoing?.scan(request);
     connection.broker.sendSys(connection, pending.filters);
   } else {
     connection.output.append(encodeUnsuback(pending.packetId, reasonCodes, version));

@@ -1,5 +1,6 @@
 import type { MessageProperties, QoS, SubscriptionRequest, Will } from '@quorate/protocol';
 import type { ByteReader, ByteWriter } from './bytes.ts';
+import { InvariantError } from './invariant.ts';
 import { readProperties, readWill, writeProperties, writeWill } from './properties.ts';
 
 /**
@@ -19,6 +20,7 @@ export const CommandType = {
   pubrel: 10,
   settle: 11,
   clusterInit: 12,
+  member: 13,
 } as const;
 export type CommandType = (typeof CommandType)[keyof typeof CommandType];
 
@@ -103,7 +105,26 @@ export interface Checkpoint {
   readonly compactIndex: number;
 }
 
+/** A member as the cluster wants it: where it is dialled, and what it is to become. */
+export interface MemberRecord {
+  readonly nodeId: string;
+  /** `HOST:PORT` of its node port. */
+  readonly peer: string;
+  /** It is to vote as soon as it has caught up; false for one that only learns. */
+  readonly voter: boolean;
+  /** The member that leaves in the same change that makes this one a voter, or null. */
+  readonly replaces: string | null;
+}
+
+/** A member to go by from now on, or, with `member` null, one to forget. */
+export interface MemberCommand {
+  readonly nodeId: string;
+  readonly member: MemberRecord | null;
+}
+
 const NO_VALUE = 0xffffffff;
+/** What a member command does. Stored: never reuse a value. */
+const MemberAction = { put: 1, remove: 2 } as const;
 
 function command(writer: ByteWriter, type: CommandType, body: () => void): void {
   const at = beginCommand(writer, type);
@@ -171,6 +192,37 @@ export function writeClusterInit(writer: ByteWriter, clusterId: string): void {
 
 export function readClusterInit(reader: ByteReader): string {
   return reader.string();
+}
+
+export function writeMember(writer: ByteWriter, value: MemberRecord): void {
+  command(writer, CommandType.member, () => {
+    writer.u8(MemberAction.put);
+    writer.string(value.nodeId);
+    writer.string(value.peer);
+    writer.u8(value.voter ? 1 : 0);
+    writer.string(value.replaces ?? '');
+  });
+}
+
+export function writeMemberRemoved(writer: ByteWriter, value: { readonly nodeId: string }): void {
+  command(writer, CommandType.member, () => {
+    writer.u8(MemberAction.remove);
+    writer.string(value.nodeId);
+  });
+}
+
+/** @throws InvariantError for an action that a later version added: skipping it would make this node differ */
+export function readMember(reader: ByteReader): MemberCommand {
+  const action = reader.u8();
+  const nodeId = reader.string();
+  if (action === MemberAction.remove) return { nodeId, member: null };
+  if (action !== MemberAction.put) {
+    throw new InvariantError(`member action ${action} is not known to this version: upgrade this node`);
+  }
+  const peer = reader.string();
+  const voter = reader.u8() === 1;
+  const replaces = reader.string();
+  return { nodeId, member: { nodeId, peer, voter, replaces: replaces === '' ? null : replaces } };
 }
 
 export function writeConnect(writer: ByteWriter, value: Connect): void {

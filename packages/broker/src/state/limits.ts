@@ -13,4 +13,17 @@ export const StateLimits = {
   retainedMessages: 4_000_000,
   /** Their topic, payload and property bytes. */
   retainedBytes: 2 * 1024 * 1024 * 1024,
+  /** Topic levels that are looked at to find the retained messages of a filter; beyond it they are read in slices. */
+  retainedWalk: 8192,
+  /**
+   * What one Tick does of what is due: wills, ends of sessions, subscriptions and queued messages that go with them,
+   * deliveries; a retained message that expires counts twice. About 2 us each. The next Tick goes on with the rest.
+   */
+  effortPerTick: 4096,
+  /** Members of the cluster that the state knows, those on their way in or out included. */
+  members: 64,
+  /** Characters of a member's name. */
+  memberNameLength: 64,
+  /** Characters of a member's address: a DNS name of 253, brackets, a port. */
+  memberAddressLength: 264,
 } as const;

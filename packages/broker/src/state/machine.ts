@@ -3,6 +3,7 @@ import { ByteReader } from './bytes.ts';
 import * as commands from './commands.ts';
 import { CommandType } from './commands.ts';
 import { InvariantError, invariant } from './invariant.ts';
+import { applyMember } from './members.ts';
 import { publish, pubrel, settle, subscribe, unsubscribe } from './session-commands.ts';
 import { connect, disconnect, dropConnectionsOf, fireTimers } from './session-lifecycle.ts';
 import type { CommandResult, StateSink } from './sink.ts';
@@ -115,6 +116,8 @@ export class StateMachine {
         return OK;
       case CommandType.clusterInit:
         return this.#clusterInit(commands.readClusterInit(reader));
+      case CommandType.member:
+        return applyMember(state, sink, commands.readMember(reader));
     }
     throw new InvariantError(`command type ${type} is not known to this version: upgrade this node`);
   }

@@ -21,6 +21,8 @@ export class Message implements OutgoingMessage {
   references = 0;
   /** True once a checkpoint has handed it to the state store. */
   stored = false;
+  /** Where it stands among the retained messages (`MessageLog`), or -1. Not replicated state. */
+  retainedAt = -1;
   /** Scratch of the node that delivers: the QoS 0 packet by protocol version, encoded once. Not replicated state. */
   encoded: Map<number, Uint8Array> | null = null;
 

@@ -11,7 +11,7 @@ export interface QueueItem {
   readonly retain: boolean;
   readonly subscriptionIdentifiers: readonly number[] | null;
   /** `received` once the PUBREC of a QoS 2 message is known: from then on only PUBREL is sent. */
-  state: ItemState;
+  readonly state: ItemState;
 }
 
 /**
@@ -87,6 +87,19 @@ export class MessageQueue {
   get(sequence: number): QueueItem | null {
     if (sequence < this.#head) return null;
     return this.#items[this.#offset + sequence - this.#head] ?? null;
+  }
+
+  /** Notes a PUBREC. In a new item: a checkpoint that is being gathered may still hold the old one. */
+  markReceived(sequence: number): void {
+    const item = this.get(sequence);
+    if (item === null) return;
+    this.#items[this.#offset + sequence - this.#head] = {
+      message: item.message,
+      qos: item.qos,
+      retain: item.retain,
+      subscriptionIdentifiers: item.subscriptionIdentifiers,
+      state: ItemState.received,
+    };
   }
 
   /** Takes a message out; returns it, or null when it was settled already or never was. */

@@ -1,6 +1,6 @@
 import type { QoS } from '@quorate/protocol';
 import { type ByteReader, ByteWriter } from './bytes.ts';
-import { readSubscription, writeSubscription } from './commands.ts';
+import { type MemberRecord, readSubscription, writeSubscription } from './commands.ts';
 import { invariant } from './invariant.ts';
 import { Message } from './message.ts';
 import { readProperties, readWill, writeProperties, writeWill } from './properties.ts';
@@ -21,6 +21,7 @@ export const RecordKind = {
   cursor: 5,
   queueItem: 6,
   retained: 7,
+  member: 8,
 } as const;
 
 const FORMAT = 1;
@@ -134,6 +135,26 @@ export function readNode(reader: ByteReader): NodeRecord {
   };
 }
 
+export function memberRecord(member: MemberRecord): StateRecord {
+  const value = taken(() => {
+    writer.u8(FORMAT);
+    writer.string(member.nodeId);
+    writer.string(member.peer);
+    writer.u8(member.voter ? 1 : 0);
+    writer.string(member.replaces ?? '');
+  });
+  return [nameKey(RecordKind.member, member.nodeId), value];
+}
+
+export function readMemberRecord(reader: ByteReader): MemberRecord {
+  readFormat(reader);
+  const nodeId = reader.string();
+  const peer = reader.string();
+  const voter = reader.u8() === 1;
+  const replaces = reader.string();
+  return { nodeId, peer, voter, replaces: replaces === '' ? null : replaces };
+}
+
 function writeMessage(message: Message): void {
   writer.u8(FORMAT);
   writer.integer(message.id);
@@ -217,13 +238,16 @@ export function readSession(reader: ByteReader): SessionRecord {
   return { session, owner: owner === '' ? null : owner, hasQueue: (flags & 1) !== 0 };
 }
 
-/** What changes with the traffic of a session, apart from its queue items. */
-export function cursorRecord(session: Session): StateRecord {
+/**
+ * What changes with the traffic of a session, apart from its queue items.
+ * @param nextSequence where the queue ends, or ended at the checkpoint
+ */
+export function cursorRecord(session: Session, nextSequence = session.queue?.nextSequence ?? 0): StateRecord {
   const value = taken(() => {
     writer.u8(FORMAT);
     writer.integer(session.number);
     writer.integer(session.queue?.headSequence ?? 0);
-    writer.integer(session.queue?.nextSequence ?? 0);
+    writer.integer(nextSequence);
     writer.integer(session.maybeSentBefore);
     writer.u32(session.incoming.size);
     for (const packetId of [...session.incoming].sort((a, b) => a - b)) writer.u16(packetId);
@@ -250,10 +274,10 @@ export function readCursor(reader: ByteReader): CursorRecord {
   return { sessionNumber, headSequence, nextSequence, maybeSentBefore, incoming };
 }
 
-export function itemRecord(session: Session, sequence: number, item: QueueItem): StateRecord {
+export function itemRecord(sessionNumber: number, sequence: number, item: QueueItem): StateRecord {
   const value = taken(() => {
     writer.u8(FORMAT);
-    writer.integer(session.number);
+    writer.integer(sessionNumber);
     writer.integer(sequence);
     writer.integer(item.message.id);
     writer.u8(item.qos | (item.retain ? 4 : 0));
@@ -262,7 +286,7 @@ export function itemRecord(session: Session, sequence: number, item: QueueItem):
     writer.u32(identifiers.length);
     for (const identifier of identifiers) writer.u32(identifier);
   });
-  return [itemKey(session.number, sequence), value];
+  return [itemKey(sessionNumber, sequence), value];
 }
 
 export interface ItemRecord {

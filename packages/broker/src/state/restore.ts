@@ -7,12 +7,13 @@ import {
   RecordKind,
   readCursor,
   readItem,
+  readMemberRecord,
   readMessage,
   readMeta,
   readNode,
   readSession,
 } from './records.ts';
-import { State } from './state.ts';
+import { Dirty, State } from './state.ts';
 
 /**
  * Builds a state from the records of a state store, fed in key order (`RecordKind` explains the order). Queue items
@@ -48,7 +49,12 @@ export class StateLoader {
       case RecordKind.retained: {
         const message = readMessage(reader);
         // One object per message, also when it is retained and queued: whoever lets go last deletes its record.
-        this.#state.retained.set(message.topic, this.#messages.get(message.id) ?? message);
+        this.#state.retained.restore(message.topic, this.#messages.get(message.id) ?? message);
+        return;
+      }
+      case RecordKind.member: {
+        const member = readMemberRecord(reader);
+        this.#state.members.set(member.nodeId, member);
         return;
       }
       default:
@@ -96,9 +102,10 @@ export class StateLoader {
     for (const [sessionNumber, nextSequence] of this.#nextSequences) {
       state.sessionsByNumber.get(sessionNumber)?.queue?.padTo(nextSequence);
     }
+    state.retained.restored();
     state.appliedIndex = appliedIndex;
     state.appliedTerm = appliedTerm;
-    state.dirty.clear();
+    state.dirty = new Dirty();
     return state;
   }
 }

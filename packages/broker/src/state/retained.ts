@@ -1,6 +1,7 @@
 import { Heap } from './heap.ts';
 import { StateLimits } from './limits.ts';
 import type { Message } from './message.ts';
+import { type LogCursor, MessageLog } from './message-log.ts';
 import { NameTree } from './topic-tree.ts';
 
 interface Expiry {
@@ -19,6 +20,8 @@ export class RetainedMessages {
   readonly #expiries = new Heap<Expiry>(
     (a, b) => a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.messageId < b.messageId),
   );
+  /** The same messages in the order of the log. */
+  readonly #log = new MessageLog();
   #sizeBytes = 0;
 
   get size(): number {
@@ -35,6 +38,11 @@ export class RetainedMessages {
     return this.#expiries.size;
   }
 
+  /** When the first message expires, one that was replaced included; Infinity without any. */
+  get firstExpiryMs(): number {
+    return this.#expiries.first?.dueMs ?? Number.POSITIVE_INFINITY;
+  }
+
   get(topic: string): Message | undefined {
     return this.#tree.get(topic);
   }
@@ -47,7 +55,24 @@ export class RetainedMessages {
   }
 
   set(topic: string, message: Message): void {
-    this.#sizeBytes += message.sizeBytes - (this.#tree.get(topic)?.sizeBytes ?? 0);
+    const replaced = this.#tree.get(topic);
+    if (replaced !== undefined) this.#log.remove(replaced);
+    this.#log.add(message);
+    this.#put(topic, message, replaced);
+  }
+
+  /** Takes messages of a state that is restored, in any order; `restored` ends them. */
+  restore(topic: string, message: Message): void {
+    this.#log.restore(message);
+    this.#put(topic, message, undefined);
+  }
+
+  restored(): void {
+    this.#log.restored();
+  }
+
+  #put(topic: string, message: Message, replaced: Message | undefined): void {
+    this.#sizeBytes += message.sizeBytes - (replaced?.sizeBytes ?? 0);
     this.#tree.set(topic, message);
     if (message.expiresAtMs === Number.POSITIVE_INFINITY) return;
     this.#expire(message);
@@ -67,24 +92,32 @@ export class RetainedMessages {
     const message = this.#tree.get(topic);
     if (message === undefined) return false;
     this.#sizeBytes -= message.sizeBytes;
+    this.#log.remove(message);
     return this.#tree.delete(topic);
   }
 
-  /** Takes out one message that expired by `nowMs`; its topic, or null when there is none. */
-  popExpired(nowMs: number): string | null {
+  /** The topic of the message that expired first, if any did by `nowMs`; the caller deletes it. */
+  firstExpired(nowMs: number): string | null {
     for (;;) {
       const { first } = this.#expiries;
       if (first === undefined || first.dueMs > nowMs) return null;
       this.#expiries.pop();
-      if (this.#tree.get(first.topic)?.id !== first.messageId) continue;
-      this.delete(first.topic);
-      return first.topic;
+      if (this.#tree.get(first.topic)?.id === first.messageId) return first.topic;
     }
   }
 
-  /** Calls `visit` with every message whose topic `filter` matches, in no particular order. */
-  match(filter: string, visit: (message: Message) => void): void {
-    this.#tree.match(filter, visit);
+  /**
+   * Calls `visit` with every message whose topic `filter` matches, in no particular order.
+   * @param maxNodes gives up when more topic levels than this would have to be looked at
+   * @returns false when it gave up: `visit` has seen some of the messages
+   */
+  match(filter: string, visit: (message: Message) => void, maxNodes?: number): boolean {
+    return this.#tree.match(filter, visit, maxNodes);
+  }
+
+  /** The first message behind the cursor, in the order of their ids; null at the end. */
+  next(cursor: LogCursor): Message | null {
+    return this.#log.next(cursor);
   }
 
   /** Calls `visit` with every message, in no particular order. */

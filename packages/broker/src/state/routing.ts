@@ -26,11 +26,12 @@ export function route(state: State, sink: StateSink, publisher: Session, publica
   const expiry = properties?.messageExpiryIntervalSec;
   const expiresAtMs = expiry === undefined ? Number.POSITIVE_INFINITY : state.nowMs + expiry * 1000;
   const message = new Message(state.nextMessageId++, topic, qos, retain, properties, expiresAtMs, payload);
-  if (retain && !keepRetained(state, message)) {
+  if (retain && !keepRetained(state, sink, message)) {
     // A will and a QoS 0 message have nobody who could be told.
     sink.dropped(publisher, 'retainedQuotaExceeded');
     return 'retainedQuotaExceeded';
   }
+  state.effort += targets.length;
   for (let target of targets) {
     if (target.noLocal && target.session === publisher) {
       const others = withoutNoLocal(target);
@@ -52,14 +53,21 @@ export function route(state: State, sink: StateSink, publisher: Session, publica
 }
 
 /** [MQTT-3.3.1-5] to [MQTT-3.3.1-7]: the newest retained message of a topic replaces the older, an empty payload removes it. */
-function keepRetained(state: State, message: Message): boolean {
+function keepRetained(state: State, sink: StateSink, message: Message): boolean {
   if (message.payload.length === 0) {
-    if (state.retained.delete(message.topic)) state.dirty.retained.add(message.topic);
+    const removed = state.retained.get(message.topic);
+    if (removed !== undefined) {
+      sink.retainedChanging?.(removed);
+      state.changingRetained(message.topic);
+      state.retained.delete(message.topic);
+    }
     return true;
   }
   if (!state.retained.hasRoomFor(message)) return false;
+  const replaced = state.retained.get(message.topic);
+  if (replaced !== undefined) sink.retainedChanging?.(replaced);
+  state.changingRetained(message.topic);
   state.retained.set(message.topic, message);
-  state.dirty.retained.add(message.topic);
   return true;
 }
 
@@ -83,9 +91,9 @@ export function handOver(
     sink.dropped(session, 'queueFull');
     return;
   }
+  state.changingQueueEnd(session);
   queue.push({ message, qos, retain, subscriptionIdentifiers, state: ItemState.queued });
   message.references++;
-  state.dirty.queues.add(session);
   if (session.owner !== null) sink.queued(session);
 }
 
@@ -105,9 +113,9 @@ function dropExpired(state: State, sink: StateSink, session: Session, queue: Mes
   while (queue.headSequence >= session.maybeSentBefore) {
     const item = queue.get(queue.headSequence);
     if (item === null || item.message.expiresAtMs > state.nowMs) return;
+    state.changingQueue(session);
     queue.settle(queue.headSequence);
     state.release(item.message);
-    state.dirty.queues.add(session);
     sink.dropped(session, 'expired');
   }
 }

@@ -1,6 +1,8 @@
-import { ReasonCode } from '@quorate/protocol';
+import { ReasonCode, topicMatches } from '@quorate/protocol';
 import type { Publish, Pubrel, Settle, Subscribe, Unsubscribe } from './commands.ts';
+import { StateLimits } from './limits.ts';
 import type { Message } from './message.ts';
+import { newCursor } from './message-log.ts';
 import { ItemState } from './queue.ts';
 import { handOver, route } from './routing.ts';
 import type { Session, Subscription } from './session.ts';
@@ -20,8 +22,8 @@ export function publish(state: State, sink: StateSink, command: Publish): Comman
   if (packetId !== 0) {
     // A repeated QoS 2 PUBLISH is acknowledged again and delivered no second time [MQTT-4.3.3-10].
     if (session.incoming.has(packetId)) return MATCHED;
+    state.changingQueue(session);
     session.incoming.add(packetId);
-    state.dirty.queues.add(session);
   }
   const routed = route(state, sink, session, command);
   if (routed === 'retainedQuotaExceeded') {
@@ -35,8 +37,11 @@ export function publish(state: State, sink: StateSink, command: Publish): Comman
 export function pubrel(state: State, command: Pubrel): CommandResult {
   const session = state.live.get(command.epoch);
   if (session === undefined) return STALE;
-  const found = session.incoming.delete(command.packetId);
-  if (found) state.dirty.queues.add(session);
+  const found = session.incoming.has(command.packetId);
+  if (found) {
+    state.changingQueue(session);
+    session.incoming.delete(command.packetId);
+  }
   return { kind: 'released', found };
 }
 
@@ -46,6 +51,7 @@ export function settle(state: State, command: Settle): CommandResult {
   if (session === undefined) return STALE;
   const { queue } = session;
   if (queue === null) return OK;
+  state.changingQueue(session);
   const { ranges, received } = command;
   for (let at = 0; at < ranges.length; at += 2) {
     const first = ranges[at] as number;
@@ -55,7 +61,7 @@ export function settle(state: State, command: Settle): CommandResult {
       if (received) {
         const item = queue.get(sequence);
         if (item === null || item.qos !== 2 || item.state === ItemState.received) continue;
-        item.state = ItemState.received;
+        queue.markReceived(sequence);
       } else {
         const item = queue.settle(sequence);
         if (item === null) continue;
@@ -64,7 +70,6 @@ export function settle(state: State, command: Settle): CommandResult {
       if (sequence >= session.storedHead && sequence < session.storedNext) session.changedItems.add(sequence);
     }
   }
-  state.dirty.queues.add(session);
   return OK;
 }
 
@@ -72,6 +77,7 @@ export function settle(state: State, command: Settle): CommandResult {
 export function subscribe(state: State, sink: StateSink, command: Subscribe): CommandResult {
   const session = state.live.get(command.epoch);
   if (session === undefined) return STALE;
+  state.changingSession(session);
   const reasonCodes: number[] = [];
   for (const request of command.subscriptions) {
     const { filter, qos, noLocal, retainAsPublished, retainHandling } = request;
@@ -83,16 +89,17 @@ export function subscribe(state: State, sink: StateSink, command: Subscribe): Co
     reasonCodes.push(qos);
     if (retainHandling === 0 || (retainHandling === 1 && isNew)) sendRetained(state, sink, session, subscription);
   }
-  state.dirty.sessions.add(session);
   return { kind: 'reasonCodes', reasonCodes };
 }
 
 function sendRetained(state: State, sink: StateSink, session: Session, subscription: Subscription): void {
+  const { filter } = subscription;
   const found: Message[] = [];
-  state.retained.match(subscription.filter, (message) => found.push(message));
+  const all = state.retained.match(filter, (message) => found.push(message), StateLimits.retainedWalk);
+  const identifiers = subscription.identifier === null ? null : [subscription.identifier];
+  if (!all) return requestRetained(state, sink, session, subscription, identifiers);
   // The tree's order depends on how it grew; a restored one grew differently. The log's order is the same everywhere.
   found.sort((a, b) => a.id - b.id);
-  const identifiers = subscription.identifier === null ? null : [subscription.identifier];
   for (const message of found) {
     // Expired since the last Tick, which will take it out.
     if (message.expiresAtMs <= state.nowMs) continue;
@@ -101,14 +108,40 @@ function sendRetained(state: State, sink: StateSink, session: Session, subscript
   }
 }
 
+/**
+ * So many that no node may stand still for them. What goes through the replicated queue has to be there when the entry
+ * is applied, oldest first; the first one that the queue has no room for ends it, and is counted for all behind it. The
+ * rest concerns the session's owner alone.
+ */
+function requestRetained(
+  state: State,
+  sink: StateSink,
+  session: Session,
+  { filter, qos: maximumQoS }: Subscription,
+  identifiers: readonly number[] | null,
+): void {
+  const { queue } = session;
+  const cursor = newCursor();
+  if (queue !== null && maximumQoS > 0) {
+    for (let message = state.retained.next(cursor); message !== null; message = state.retained.next(cursor)) {
+      if (message.qos === 0 || message.expiresAtMs <= state.nowMs || !topicMatches(filter, message.topic)) continue;
+      const { count } = queue;
+      const qos = message.qos < maximumQoS ? message.qos : maximumQoS;
+      handOver(state, sink, session, message, qos, true, identifiers);
+      if (queue.count === count) break;
+    }
+  }
+  sink.retainedRequested?.(session, { filter, qos: maximumQoS, identifiers, endId: state.nextMessageId });
+}
+
 export function unsubscribe(state: State, command: Unsubscribe): CommandResult {
   const session = state.live.get(command.epoch);
   if (session === undefined) return STALE;
+  state.changingSession(session);
   const reasonCodes = command.filters.map((filter) => {
     if (!session.subscriptions.delete(filter)) return ReasonCode.noSubscriptionExisted;
     state.subscriptions.delete(session, filter);
     return ReasonCode.success;
   });
-  state.dirty.sessions.add(session);
   return { kind: 'reasonCodes', reasonCodes };
 }

@@ -14,12 +14,12 @@ const REFUSED: CommandResult = { kind: 'refused' };
 
 /** CONNECT: creates, resumes or replaces the session and makes the proposing node's connection its owner. */
 export function connect(state: State, sink: StateSink, nodeId: string, command: Connect): CommandResult {
-  // What is due is settled before the newcomer finds it: a reconnect must not cancel a will whose delay is over.
-  fireTimers(state, sink);
+  settleDue(state, sink, state.sessions.get(command.clientId));
   const epoch = state.nextEpoch++;
   let session = state.sessions.get(command.clientId);
   const previousOwner = session?.owner ?? null;
   if (session !== undefined) {
+    state.changingSession(session);
     // Read before the connection is closed: a session without expiry ends with it, whatever the newcomer asks.
     const ends = command.cleanStart || (session.owner !== null && session.expiryIntervalSec === 0);
     if (session.owner !== null) {
@@ -66,13 +66,14 @@ function closeConnection(state: State, session: Session, orderly: boolean): void
   const sentBefore = orderly
     ? queue.endOfWindow(session.receiveMaximum)
     : Math.min(queue.nextSequence, queue.headSequence + PACKET_ID_SPAN);
+  state.changingQueue(session);
   session.maybeSentBefore = Math.max(session.maybeSentBefore, sentBefore);
-  state.dirty.queues.add(session);
 }
 
 export function disconnect(state: State, sink: StateSink, command: Disconnect): CommandResult {
   const session = state.live.get(command.epoch);
   if (session === undefined) return STALE;
+  state.changingSession(session);
   const { sessionExpiryIntervalSec } = command;
   // Zero in CONNECT stays zero (MQTT 5.0 section 3.14.2.2.2): nobody kept a queue for what comes after.
   if (sessionExpiryIntervalSec !== null && session.expiryIntervalSec > 0) {
@@ -102,14 +103,16 @@ function dropConnection(state: State, sink: StateSink, session: Session, orderly
 
 function publishWill(state: State, sink: StateSink, session: Session): void {
   const { will } = session;
+  state.changingSession(session);
   session.will = null;
   session.willAtMs = Number.POSITIVE_INFINITY;
-  state.dirty.sessions.add(session);
   if (will !== null) route(state, sink, session, will);
 }
 
 function endSession(state: State, session: Session): void {
   invariant(session.owner === null, `session ${session.number} ends under its owner`);
+  state.removingSession(session);
+  state.effort += session.subscriptions.size + (session.queue?.count ?? 0);
   state.sessions.delete(session.clientId);
   state.sessionsByNumber.delete(session.number);
   for (const filter of session.subscriptions.keys()) state.subscriptions.delete(session, filter);
@@ -120,10 +123,6 @@ function endSession(state: State, session: Session): void {
       if (item !== null) state.release(item.message);
     }
   }
-  state.dirty.sessions.delete(session);
-  state.dirty.queues.delete(session);
-  const { number, stored, storedHead, storedNext } = session;
-  if (stored) state.dirty.removedSessions.push({ number, storedHead, storedNext });
 }
 
 /** Every client of `nodeId` has lost its connection. Sessions in order of their numbers: wills must be in one order. */
@@ -137,22 +136,42 @@ export function dropConnectionsOf(state: State, sink: StateSink, nodeId: string)
   }
 }
 
-/** Fires what is due at the cluster clock: delayed wills and session expiry in their order, then retained messages go. */
+/** What is due is settled before a newcomer finds it: a reconnect must not cancel a will whose delay is over. */
+function settleDue(state: State, sink: StateSink, session: Session | undefined): void {
+  if (session === undefined) return;
+  if (session.willAtMs <= state.nowMs) publishWill(state, sink, session);
+  if (session.expiresAtMs > state.nowMs) return;
+  publishWill(state, sink, session);
+  endSession(state, session);
+}
+
+/**
+ * Fires what is due at the cluster clock: delayed wills and session expiry in their order, then retained messages go.
+ * As much as `effortPerTick` allows: a hundred thousand sessions may expire in one moment, and every node stands still
+ * while it applies. Timers that no longer hold cost no effort, since a restored node does not have them.
+ */
 export function fireTimers(state: State, sink: StateSink): void {
-  for (;;) {
+  const end = state.effort + StateLimits.effortPerTick;
+  while (state.effort < end) {
     const timer = state.timers.popDue(state.nowMs);
     if (timer === null) break;
     const session = state.sessionsByNumber.get(timer.sessionNumber);
     if (session === undefined) continue;
     if (timer.kind === TimerKind.will) {
-      if (session.willAtMs === timer.dueMs) publishWill(state, sink, session);
-    } else if (session.expiresAtMs === timer.dueMs) {
+      if (session.willAtMs !== timer.dueMs) continue;
+      publishWill(state, sink, session);
+    } else {
+      if (session.expiresAtMs !== timer.dueMs) continue;
       publishWill(state, sink, session);
       endSession(state, session);
     }
+    state.effort++;
   }
-  for (let topic = state.retained.popExpired(state.nowMs); topic !== null; ) {
-    state.dirty.retained.add(topic);
-    topic = state.retained.popExpired(state.nowMs);
+  while (state.effort < end) {
+    const topic = state.retained.firstExpired(state.nowMs);
+    if (topic === null) break;
+    state.changingRetained(topic);
+    state.retained.delete(topic);
+    state.effort += 2;
   }
 }

@@ -46,7 +46,9 @@ export class Session {
   storedHead = 0;
   storedNext = 0;
   /** Sequence numbers in the stored range whose record is out of date. */
-  readonly changedItems = new Set<number>();
+  changedItems = new Set<number>();
+  /** Where the queue ended at the checkpoint that is being gathered, if something was queued since; else -1. */
+  endAtCheckpoint = -1;
 
   constructor(number: number, clientId: string, epoch: number) {
     this.number = number;

@@ -1,3 +1,4 @@
+import type { QoS } from '@quorate/protocol';
 import type { BatchHeader } from './batch.ts';
 import type { Message } from './message.ts';
 import type { Session } from './session.ts';
@@ -15,7 +16,7 @@ export type CommandResult =
   | { readonly kind: 'ok' }
   /** The epoch is not the session's current one: the connection has lost its session; no acknowledgement. */
   | { readonly kind: 'stale' }
-  /** CONNECT: the cluster has as many sessions as it may. */
+  /** CONNECT: the cluster has as many sessions as it may. A member: there are as many as may be, or its strings are too long. */
   | { readonly kind: 'refused' }
   | {
       readonly kind: 'connected';
@@ -30,6 +31,14 @@ export type CommandResult =
   | { readonly kind: 'released'; readonly found: boolean }
   /** PUBLISH: whether any session matched. */
   | { readonly kind: 'published'; readonly matched: boolean };
+
+/** The retained messages that a SUBSCRIBE brings: those whose id is below `endId`, of the topics that `filter` matches. */
+export interface RetainedRequest {
+  readonly filter: string;
+  readonly qos: QoS;
+  readonly identifiers: readonly number[] | null;
+  readonly endId: number;
+}
 
 /**
  * What the state machine tells the node it runs on, while it applies. Calls are made in log order and carry no
@@ -49,6 +58,13 @@ export interface StateSink {
     retain: boolean,
     identifiers: readonly number[] | null,
   ): void;
+  /**
+   * A SUBSCRIBE brings too many retained messages for one step: the owner of the session reads those that do not go
+   * through the replicated queue itself, from `State.retained`, as they are now.
+   */
+  retainedRequested?(target: Session, request: RetainedRequest): void;
+  /** A retained message is about to be replaced or removed, other than by its expiry. */
+  retainedChanging?(message: Message): void;
   /** A message was put into the session's replicated queue. */
   queued(session: Session): void;
   /** The connection with `epoch` on `node` has lost its session. `newEpoch` and `newOwner` are set for a takeover. */
@@ -66,6 +82,8 @@ export interface StateSink {
   checkpoint(compactIndex: number): void;
   /** The cluster has its id. */
   clusterNamed(clusterId: string): void;
+  /** What the members are to be has changed (`State.members`). */
+  membersChanged?(): void;
   /** A message was not queued or retained because a limit said so. Counted, never silent. */
   dropped(session: Session, reason: DropReason): void;
 }

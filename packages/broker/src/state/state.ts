@@ -1,3 +1,4 @@
+import type { MemberRecord } from './commands.ts';
 import { InvariantError, invariant } from './invariant.ts';
 import type { Message } from './message.ts';
 import { RetainedMessages } from './retained.ts';
@@ -27,6 +28,23 @@ export interface RemovedSession {
   readonly storedNext: number;
 }
 
+/**
+ * A checkpoint whose records are still being gathered. They are those of its place in the log, so it is told before
+ * what it has not come to yet is changed.
+ */
+export interface PendingCheckpoint {
+  /** Before a change of what the session's own record says. */
+  keepSession(session: Session): void;
+  /** Before a change of the session's cursor or queue, other than a message behind its end. */
+  keepQueue(session: Session): void;
+  /** Before a message goes behind the end of the session's queue. */
+  keepQueueEnd(session: Session): void;
+  /** Before the topic gets another retained message or none. */
+  keepRetained(topic: string): void;
+  /** Gathers the rest. */
+  finish(): void;
+}
+
 /** What has changed since the last checkpoint. */
 export class Dirty {
   readonly sessions = new Set<Session>();
@@ -35,17 +53,9 @@ export class Dirty {
   readonly removedSessions: RemovedSession[] = [];
   readonly retained = new Set<string>();
   readonly nodes = new Set<string>();
+  readonly members = new Set<string>();
   /** Messages whose record no queue needs any more. */
   readonly deletedMessages = new Set<number>();
-
-  clear(): void {
-    this.sessions.clear();
-    this.queues.clear();
-    this.removedSessions.length = 0;
-    this.retained.clear();
-    this.nodes.clear();
-    this.deletedMessages.clear();
-  }
 }
 
 /** Everything that all nodes agree on. Changed only by the functions of this folder, only while an entry is applied. */
@@ -59,6 +69,8 @@ export class State {
   nextSessionNumber = 1;
   nextMessageId = 1;
   readonly nodes = new Map<string, NodeRecord>();
+  /** What the members are to be; the Raft configuration says what they are. */
+  readonly members = new Map<string, MemberRecord>();
   readonly sessions = new Map<string, Session>();
   readonly sessionsByNumber = new Map<number, Session>();
   /** Sessions with a connected client, by the epoch of that connection. */
@@ -68,7 +80,57 @@ export class State {
   readonly subscriptions = new SubscriptionTable();
   readonly retained = new RetainedMessages();
   readonly timers = new TimerHeap();
-  readonly dirty = new Dirty();
+  /** What has changed since the last checkpoint began. Additions are made before the change: see `changing...`. */
+  dirty = new Dirty();
+  /** The last checkpoint, until all of its records are gathered. */
+  pending: PendingCheckpoint | null = null;
+
+  /** Grows by what entries cost. Not replicated: only what one entry adds to it is the same on every node. */
+  effort = 0;
+
+  /**
+   * Whether something is due at the cluster clock that the last Tick did not come to. The leader asks, to propose the
+   * next one; the state does not depend on the answer, which may be true a Tick too long.
+   */
+  get hasDue(): boolean {
+    return this.timers.firstDueMs <= this.nowMs || this.retained.firstExpiryMs <= this.nowMs;
+  }
+
+  /** Call before a change of what a session's own record says. */
+  changingSession(session: Session): void {
+    if (this.pending !== null) this.pending.keepSession(session);
+    this.dirty.sessions.add(session);
+  }
+
+  /** Call before a change of a session's cursor or queue; `changingQueueEnd` is the cheaper one for a new message. */
+  changingQueue(session: Session): void {
+    if (this.pending !== null) this.pending.keepQueue(session);
+    this.dirty.queues.add(session);
+  }
+
+  /** Call before a message goes behind the end of the session's queue. */
+  changingQueueEnd(session: Session): void {
+    if (this.pending !== null) this.pending.keepQueueEnd(session);
+    this.dirty.queues.add(session);
+  }
+
+  /** Call before a session is taken out of the state. */
+  removingSession(session: Session): void {
+    if (this.pending !== null) {
+      this.pending.keepSession(session);
+      this.pending.keepQueue(session);
+    }
+    this.dirty.sessions.delete(session);
+    this.dirty.queues.delete(session);
+    const { number, stored, storedHead, storedNext } = session;
+    if (stored) this.dirty.removedSessions.push({ number, storedHead, storedNext });
+  }
+
+  /** Call before a topic gets another retained message, or none. */
+  changingRetained(topic: string): void {
+    if (this.pending !== null) this.pending.keepRetained(topic);
+    this.dirty.retained.add(topic);
+  }
 
   addSession(session: Session): void {
     invariant(!this.sessions.has(session.clientId), `two sessions of ${session.clientId}`);
@@ -78,6 +140,7 @@ export class State {
 
   setOwner(session: Session, nodeId: string, epoch: number): void {
     invariant(session.owner === null, `session ${session.number} has an owner already`);
+    this.changingSession(session);
     session.owner = nodeId;
     session.epoch = epoch;
     this.live.set(epoch, session);
@@ -87,15 +150,14 @@ export class State {
       this.owned.set(nodeId, owned);
     }
     owned.add(session);
-    this.dirty.sessions.add(session);
   }
 
   clearOwner(session: Session): void {
     invariant(session.owner !== null, `session ${session.number} has no owner`);
+    this.changingSession(session);
     this.live.delete(session.epoch);
     this.owned.get(session.owner)?.delete(session);
     session.owner = null;
-    this.dirty.sessions.add(session);
   }
 
   /** Starts the timers that the session's due times ask for. */

@@ -28,6 +28,11 @@ export class TimerHeap {
     return this.#heap.size;
   }
 
+  /** When the first timer is due, one that no longer holds included; Infinity without any. */
+  get firstDueMs(): number {
+    return this.#heap.first?.dueMs ?? Number.POSITIVE_INFINITY;
+  }
+
   clear(): void {
     this.#heap.clear();
   }

@@ -199,19 +199,28 @@ export class NameTree<T> {
     return true;
   }
 
-  /** Calls `visit` with the value of every name that `filter` matches, in no particular order. */
-  match(filter: string, visit: (value: T) => void): void {
+  /**
+   * Calls `visit` with the value of every name that `filter` matches, in no particular order.
+   * @param maxNodes gives up instead of looking at more nodes; whether it does depends on the names alone
+   * @returns false when it gave up
+   */
+  match(filter: string, visit: (value: T) => void, maxNodes = Number.POSITIVE_INFINITY): boolean {
     const levels = filter.split('/');
     const pending: NameNode<T>[] = [this.#root];
     const depths: number[] = [0];
+    let left = maxNodes;
     for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
+      if (--left < 0) return false;
       const depth = depths.pop() as number;
       const level = levels[depth];
       if (level === undefined) {
         if (node.value !== undefined) visit(node.value);
       } else if (level === '#') {
-        this.#all(node, depth === 0, visit);
+        left = this.#all(node, depth === 0, visit, left);
+        if (left < 0) return false;
       } else if (level === '+') {
+        // Not only when they are taken out: putting a million aside is long enough.
+        if ((node.children?.size ?? 0) > left) return false;
         for (const [name, child] of node.children ?? []) {
           if (depth === 0 && name.charCodeAt(0) === DOLLAR) continue;
           pending.push(child);
@@ -225,22 +234,28 @@ export class NameTree<T> {
         }
       }
     }
+    return true;
   }
 
   /** Calls `visit` with every value there is, in no particular order. */
   forEach(visit: (value: T) => void): void {
-    this.#all(this.#root, false, visit);
+    this.#all(this.#root, false, visit, Number.POSITIVE_INFINITY);
   }
 
-  #all(top: NameNode<T>, withoutDollar: boolean, visit: (value: T) => void): void {
+  /** How much of `left` is left, or -1 when it was too little. */
+  #all(top: NameNode<T>, withoutDollar: boolean, visit: (value: T) => void, left: number): number {
     if (top.value !== undefined) visit(top.value);
+    if ((top.children?.size ?? 0) > left) return -1;
     const pending: NameNode<T>[] = [];
     for (const [name, child] of top.children ?? []) {
       if (!withoutDollar || name.charCodeAt(0) !== DOLLAR) pending.push(child);
     }
     for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
+      left--;
+      if (left < 0 || (node.children?.size ?? 0) > left) return -1;
       if (node.value !== undefined) visit(node.value);
       if (node.children !== null) for (const child of node.children.values()) pending.push(child);
     }
+    return left;
   }
 }

@@ -1,12 +1,9 @@
 import type { ClusterView } from '@quorate/node';
-import { fetchCluster, reasonOf } from '../api.ts';
-import { CommandError } from '../command-error.ts';
 import { parseFlags } from '../flags.ts';
 import { STATUS_HELP } from '../help.ts';
+import { describeRole } from '../member.ts';
+import { findNode } from '../some-node.ts';
 import { renderTable } from '../table.ts';
-import { UsageError } from '../usage-error.ts';
-
-const DEFAULT_URLS = ['http://127.0.0.1:18083', 'http://127.0.0.1:18084', 'http://127.0.0.1:18085'];
 
 /** The cluster for people. */
 export function renderCluster(cluster: ClusterView): string {
@@ -19,33 +16,13 @@ export function renderCluster(cluster: ClusterView): string {
   ];
   const nodes = cluster.nodes.map((node) => [
     node.id,
-    node.role,
+    describeRole(node),
     node.mqtt ?? '-',
     node.http ?? '-',
     node.peer ?? '-',
     node.self ? '<- answered' : '',
   ]);
   return `${renderTable(facts)}\n${renderTable([['id', 'role', 'mqtt', 'http', 'peer', ''], ...nodes])}`;
-}
-
-function checkUrl(given: string): string {
-  const url = URL.canParse(given) ? new URL(given) : undefined;
-  if (url !== undefined && (url.protocol === 'http:' || url.protocol === 'https:')) return url.href;
-  throw new UsageError(`flag --url is ${JSON.stringify(given)}: expected a URL, for example ${DEFAULT_URLS[0] ?? ''}`);
-}
-
-async function firstAnswer(urls: readonly string[]): Promise<ClusterView> {
-  const [only, ...more] = urls;
-  if (only !== undefined && more.length === 0) return fetchCluster(only);
-  const reasons: string[] = [];
-  for (const url of urls) {
-    try {
-      return await fetchCluster(url);
-    } catch (error) {
-      reasons.push(reasonOf(error));
-    }
-  }
-  throw new CommandError(`no node found: ${reasons.join('; ')}. Name one with --url`);
 }
 
 /** `quorate status`. */
@@ -55,8 +32,7 @@ export async function status(args: readonly string[]): Promise<number> {
     process.stdout.write(STATUS_HELP);
     return 0;
   }
-  const given = flags.values.get('url');
-  const cluster = await firstAnswer(given === undefined ? DEFAULT_URLS : [checkUrl(given)]);
+  const { cluster } = await findNode(flags.values.get('url'));
   process.stdout.write(renderCluster(cluster));
   return 0;
 }

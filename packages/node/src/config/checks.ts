@@ -12,27 +12,53 @@ function conflict(key: string, value: unknown, message: string): ConfigError {
 /** Fills in what follows from other values, after checking what these rest on. */
 export function complete(draft: DraftConfig): NodeConfig {
   const own = draft.cluster.get(draft.nodeId);
-  if (own === undefined) {
-    const ids = [...draft.cluster.keys()].join(', ');
-    throw conflict(
-      'nodeId',
-      draft.nodeId,
-      `nodeId is ${draft.nodeId}, not a member of cluster: expected one of ${ids}`,
-    );
-  }
-  const peer = draft.peer ?? own;
-  checkPeer(draft, peer, own);
+  const peers = own === undefined ? peersOfJoiner(draft) : peersOfFounder(draft, own);
   const reachable = (listen: Address): Address =>
-    isWildcard(listen.host) ? { host: own.host, port: listen.port } : listen;
+    isWildcard(listen.host) ? { host: peers.advertised.host, port: listen.port } : listen;
   return {
     ...draft,
-    peer,
+    peer: peers.listen,
     advertise: {
       mqtt: draft.advertise.mqtt ?? reachable(draft.mqtt),
       http: draft.advertise.http ?? reachable(draft.http),
-      peer: own,
+      peer: peers.advertised,
     },
   };
+}
+
+/** Where a node listens for the others, and where they dial it. */
+interface PeerAddresses {
+  readonly listen: Address;
+  readonly advertised: Address;
+}
+
+function peersOfFounder(draft: DraftConfig, own: Address): PeerAddresses {
+  const listen = draft.peer ?? own;
+  checkPeer(draft, listen, own);
+  return { listen, advertised: own };
+}
+
+/**
+ * A node that is not in `cluster` waits to be joined at the address it is joined by, so that address must be known. Its
+ * address may be one that `cluster` has for another node: a new node can take the place of a dead one.
+ */
+function peersOfJoiner(draft: DraftConfig): PeerAddresses {
+  const { nodeId, peer } = draft;
+  if (peer === undefined) {
+    const ids = [...draft.cluster.keys()].join(', ');
+    const message =
+      `peer is missing: nodeId is ${nodeId}, not in cluster, so it waits to be joined: ` +
+      `expected HOST:PORT where it listens for the others (flag --peer), or one of ${ids} for nodeId`;
+    throw new ConfigError('MISSING_KEY', 'peer', undefined, message);
+  }
+  const advertised = draft.advertise.peer ?? peer;
+  if (isWildcard(advertised.host)) {
+    const key = draft.advertise.peer === undefined ? 'peer' : 'advertise.peer';
+    const shown = formatAddress(advertised);
+    const expected = 'advertise.peer with an address that the other nodes can connect to';
+    throw conflict(key, shown, `${key} is ${shown} and nodeId ${nodeId} is not in cluster: expected ${expected}`);
+  }
+  return { listen: peer, advertised };
 }
 
 /** A node that listens where nobody looks for it would never be in a quorum, and nothing would say why. */
@@ -122,12 +148,14 @@ function checkTimes(config: NodeConfig): void {
 }
 
 function checkSizes(config: NodeConfig): void {
-  const { raft, limits } = config;
+  const { raft, limits, disk } = config;
   const inflight = ['raft.maxInflightBytes', raft.maxInflightBytes] as const;
   ordered(['raft.maxAppendBytes', raft.maxAppendBytes], inflight, false);
   // A packet beyond it could never be proposed.
   const uncommitted = ['raft.maxUncommittedBytes', raft.maxUncommittedBytes] as const;
   ordered(['limits.maxPacketSizeBytes', limits.maxPacketSizeBytes], uncommitted, true);
+  // Low comes before full, so that writes are refused while there is still room to recover.
+  ordered(['disk.criticalBytes', disk.criticalBytes], ['disk.lowBytes', disk.lowBytes], true);
 }
 
 function checkSecurity(config: NodeConfig): void {
@@ -148,7 +176,16 @@ function checkSecurity(config: NodeConfig): void {
 /** Sentences about what works but is probably not meant; to be logged at start. */
 export function configWarnings(config: NodeConfig): string[] {
   const warnings: string[] = [];
-  const size = config.cluster.size;
+  const { cluster, nodeId } = config;
+  const size = cluster.size;
+  if (!cluster.has(nodeId)) {
+    const entry = `${nodeId}=${formatAddress(config.advertise.peer)}`;
+    const ids = [...cluster.keys()].join(', ');
+    warnings.push(
+      `nodeId is ${nodeId}, not in cluster (${ids}): it founds no cluster; ` +
+        `unless it is a member already it waits for \`quorate join ${entry}\``,
+    );
+  }
   if (size === 1) warnings.push('cluster has one member: nothing is replicated');
   if (size % 2 === 0) {
     const same = size === 2 ? 'no failure' : `no more failures than ${String(size - 1)}`;

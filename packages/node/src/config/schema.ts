@@ -1,5 +1,6 @@
 import type { Address } from './address.ts';
 import { address, boolean, derived, type Infer, integer, members, oneOf, text } from './key-types.ts';
+import { NODE_ID, NODE_ID_EXPECTED } from './node-id.ts';
 
 /*
  * Every key there is. Validation, `quorate start --help`, the reference and the type NodeConfig all come from this
@@ -10,9 +11,6 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
 
-/** Letters, digits, dot, dash and underscore: safe in file names, metrics labels and URLs. */
-const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
-
 const anyAddress: Address = { host: '127.0.0.1', port: 1 };
 
 export const SCHEMA = {
@@ -20,7 +18,7 @@ export const SCHEMA = {
     doc: 'Name of this node, unique in the cluster and kept for as long as its data directory.',
     flag: 'node-id',
     pattern: NODE_ID,
-    expected: 'a name of 1 to 63 letters, digits, ".", "_" or "-", in quotes where YAML would read a number',
+    expected: `${NODE_ID_EXPECTED}, in quotes where YAML would read a number`,
   }),
   dataDir: text({
     doc: 'Directory of the log and the state; made if missing. One node each.',
@@ -41,25 +39,31 @@ export const SCHEMA = {
   }),
   peer: derived(
     address({ doc: 'Where the other nodes connect.', flag: 'peer', default: anyAddress }),
-    "this node's address in cluster",
+    "this node's address in cluster; required when it has none there",
   ),
   cluster: members({
-    doc: 'Node ids and peer addresses of the first members, the same on every node. Three or five nodes.',
+    doc:
+      'Node ids and peer addresses of the first members, the same on every node: three or five. ' +
+      'Whoever joins or leaves later is remembered by the cluster, not here. A node that is not in this list never ' +
+      'founds a cluster: it waits until `quorate join` has the cluster admit it.',
     flag: 'cluster',
     idPattern: NODE_ID,
   }),
   advertise: {
     mqtt: derived(
       address({ doc: 'MQTT address that clients are told.', default: anyAddress }),
-      'mqtt; for a wildcard the host of this node in cluster',
+      'mqtt; for a wildcard the host of advertise.peer',
     ),
     http: derived(
       address({ doc: 'HTTP address that is shown for this node.', default: anyAddress }),
-      'http; for a wildcard the host of this node in cluster',
+      'http; for a wildcard the host of advertise.peer',
     ),
     peer: derived(
-      address({ doc: 'Peer address that the other nodes use; it equals the entry in cluster.', default: anyAddress }),
-      "this node's address in cluster",
+      address({
+        doc: 'Peer address that the other nodes use; for a node in cluster it equals its entry there.',
+        default: anyAddress,
+      }),
+      "this node's address in cluster, else peer",
     ),
   },
   allowAnonymous: boolean({
@@ -67,7 +71,7 @@ export const SCHEMA = {
     default: false,
   }),
   insecureHttp: boolean({
-    doc: 'Serves the HTTP API without authentication also when http is not a loopback address.',
+    doc: 'Serves the HTTP API, changes of the cluster included, to everybody also when http is not a loopback address.',
     default: false,
   }),
   insecurePeers: boolean({
@@ -236,6 +240,48 @@ export const SCHEMA = {
       default: 32 * MIB,
       min: MIB,
       max: 4 * GIB,
+    }),
+    keepLogBytes: integer({
+      doc:
+        'Log kept for members that are behind it, in bytes of data: a member that was away for longer gets a snapshot ' +
+        'instead.',
+      default: 64 * MIB,
+      min: 0,
+      max: 64 * GIB,
+    }),
+    compactEntries: integer({
+      doc: 'The log is shortened once it holds this many entries that nobody needs any more.',
+      default: 4_096,
+      min: 1,
+      max: 10_000_000,
+    }),
+  },
+  disk: {
+    lowBytes: integer({
+      doc: 'With less free space for the data directory a leader hands leadership over.',
+      default: 512 * MIB,
+      min: MIB,
+      max: 64 * 1024 * GIB,
+    }),
+    criticalBytes: integer({
+      doc:
+        'With less free space for the data directory the node stands still until there is room again; less than ' +
+        'disk.lowBytes.',
+      default: 64 * MIB,
+      min: 0,
+      max: 64 * 1024 * GIB,
+    }),
+    ballastBytes: integer({
+      doc: 'Space of the disk that is held back, to be given up when it is full so that there is room to recover in.',
+      default: 64 * MIB,
+      min: 0,
+      max: GIB,
+    }),
+    checkIntervalMs: integer({
+      doc: 'How often the free space is looked at.',
+      default: 1_000,
+      min: 10,
+      max: 60_000,
     }),
   },
   sysIntervalSec: integer({

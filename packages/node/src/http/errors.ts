@@ -19,7 +19,8 @@ function codeOfStatus(status: number): string {
 function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   const status = error.statusCode ?? 500;
   if (status >= 400 && status < 500) {
-    void reply.code(status).send({ code: codeOfStatus(status), reason: error.message } satisfies ErrorEnvelope);
+    const code = error.validation === undefined ? codeOfStatus(status) : 'INVALID';
+    void reply.code(status).send({ code, reason: error.message } satisfies ErrorEnvelope);
     return;
   }
   request.log.error({ err: error, method: request.method, url: request.url }, 'HTTP request failed');

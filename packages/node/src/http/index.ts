@@ -1,3 +1,4 @@
 export type { ErrorEnvelope } from './errors.ts';
-export type { ClusterView, LeaderView, MemberView, NodeRole, NodeView, Readiness } from './node-view.ts';
+export type { AdminResult, JoinRequest, NodeAdmin } from './node-admin.ts';
+export type { ClusterView, LeaderView, MemberState, MemberView, NodeRole, NodeView, Readiness } from './node-view.ts';
 export { createHttpServer, type HttpServerOptions } from './server.ts';

@@ -21,10 +21,16 @@ export interface LeaderView {
   readonly peer: string | null;
 }
 
+/** `joining`: a learner that is to become a voter once it has caught up. A learner that stays one is a `member`. */
+export type MemberState = 'member' | 'joining';
+
 /** One member of the cluster. */
 export interface MemberView {
   readonly id: string;
   readonly role: NodeRole;
+  /** Whether it has a vote, also while it can not be reached. */
+  readonly voter?: boolean;
+  readonly state?: MemberState;
   /** `HOST:PORT`; null while the node has not yet told the cluster. */
   readonly mqtt: string | null;
   readonly http: string | null;

@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import { NODE_ID, NODE_ID_EXPECTED } from '../config/node-id.ts';
 
 /* The bodies of the HTTP API. The OpenAPI document is made from these. */
 
@@ -34,6 +35,12 @@ export const MemberBody = Type.Object({
     Type.Literal('learner'),
     Type.Literal('unreachable'),
   ]),
+  voter: Type.Optional(Type.Boolean({ description: 'Whether it has a vote, also while it can not be reached' })),
+  state: Type.Optional(
+    Type.Union([Type.Literal('member'), Type.Literal('joining')], {
+      description: 'joining: a learner that becomes a voter by itself once it has caught up',
+    }),
+  ),
   mqtt: addressOrNull,
   http: addressOrNull,
   peer: addressOrNull,
@@ -50,4 +57,49 @@ export const ClusterBody = Type.Object(
     nodes: Type.Array(MemberBody),
   },
   { description: 'The cluster as the node that answers sees it' },
+);
+
+/* What changes the cluster. Here a description is a noun phrase: a refusal says "expected" and the description. */
+
+/** A node's name. */
+function nodeId(about: string) {
+  return Type.String({ pattern: NODE_ID.source, description: `${about}: ${NODE_ID_EXPECTED}` });
+}
+
+export const JoinBody = Type.Object(
+  {
+    id: nodeId('the node that joins'),
+    peer: Type.String({
+      maxLength: 300,
+      description: 'HOST:PORT where that node listens for peers',
+      examples: ['10.0.0.4:7001'],
+    }),
+    voter: Type.Optional(
+      Type.Boolean({ default: true, description: 'true for a voter, false for a node that stays a learner' }),
+    ),
+    replaces: Type.Optional(nodeId('the member that leaves when the new one becomes a voter')),
+  },
+  { additionalProperties: false, description: 'an object with id and peer' },
+);
+
+export const MemberParams = Type.Object({ id: nodeId('a member') });
+
+export const TransferBody = Type.Object(
+  { to: Type.Optional(nodeId('the next leader')) },
+  { additionalProperties: false, description: 'an object, {} to leave the choice to the leader' },
+);
+
+export const JoinedBody = Type.Object(
+  { id: Type.String(), code: Type.Literal('ACCEPTED'), reason: Type.String() },
+  { description: 'The cluster took the node as a learner; /api/v1/cluster shows how it goes on' },
+);
+
+export const RemovedBody = Type.Object(
+  { id: Type.String(), code: Type.String(), reason: Type.String() },
+  { description: 'The node is no member any more' },
+);
+
+export const NewLeaderBody = Type.Object(
+  { id: Type.String(), term: Type.Integer({ minimum: 0 }) },
+  { description: 'The new leader' },
 );

@@ -1,19 +1,26 @@
 import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { adminRoutes } from './admin-routes.ts';
 import { answerClientError, answerFrameworkError, useErrorEnvelope } from './errors.ts';
+import type { NodeAdmin } from './node-admin.ts';
 import type { NodeView } from './node-view.ts';
 import { routes } from './routes.ts';
+import { AJV_OPTIONS, sentenceOfInvalid } from './validation.ts';
 
 /** What the HTTP API of a node needs. */
 export interface HttpServerOptions {
   readonly view: NodeView;
+  /** Changes the cluster; without it these routes answer 503 NOT_AVAILABLE. */
+  readonly admin?: NodeAdmin;
+  /** How long a hand-over that is done may take to be known to this node, in milliseconds; 5,000 by default. */
+  readonly newLeaderMs?: number;
   readonly logger: FastifyBaseLogger;
   /** Release shown in the OpenAPI document. */
   readonly version?: string;
 }
 
-/** No request of this API has a body worth the name. */
+/** The largest request names two nodes and an address. */
 const BODY_LIMIT_BYTES = 64 * 1024;
 const REQUEST_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_TIMEOUT_MS = 30_000;
@@ -24,7 +31,7 @@ const MAX_CONNECTIONS = 1_000;
  * Every error body is `{"code","reason"}`.
  */
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
-  const { view, logger, version = '0.1.0' } = options;
+  const { view, admin, newLeaderMs, logger, version = '0.1.0' } = options;
   const app = fastify({
     loggerInstance: logger.child({ component: 'http' }),
     // Probes and scrapes come every second; they would be most of the log.
@@ -36,6 +43,8 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     return503OnClosing: false,
     clientErrorHandler: answerClientError,
     frameworkErrors: answerFrameworkError,
+    ajv: { customOptions: AJV_OPTIONS },
+    schemaErrorFormatter: sentenceOfInvalid,
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.server.maxConnections = MAX_CONNECTIONS;
   useErrorEnvelope(app);
@@ -51,5 +60,6 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     },
   });
   app.register(routes(view));
+  app.register(adminRoutes({ view, admin, newLeaderMs }));
   return app;
 }

@@ -1,10 +1,26 @@
-import type { Entry, Input, Message, NodeId, Outputs, Send, Status, Write } from '@quorate/consensus';
+import type {
+  Configuration,
+  Entry,
+  Input,
+  MembershipChange,
+  Message,
+  NodeId,
+  Outputs,
+  Send,
+  Status,
+  Write,
+} from '@quorate/consensus';
 import { ClusterClock } from './cluster-clock.ts';
 import { CommittedBacklog } from './committed-backlog.ts';
 import { sizeInEntry } from './entry-batches.ts';
 import { ProposalQueue } from './proposal-queue.ts';
 import { ReadRounds } from './read-rounds.ts';
-import { DEFAULT_RAFT_DRIVER_LIMITS, type RaftDriverLimits, type RaftDriverOptions } from './types.ts';
+import {
+  DEFAULT_RAFT_DRIVER_LIMITS,
+  type Installation,
+  type RaftDriverLimits,
+  type RaftDriverOptions,
+} from './types.ts';
 
 /** The one append or compaction in flight. */
 interface StorageTask {
@@ -34,6 +50,9 @@ export class RaftDriver {
   private readonly unreachable = new Map<NodeId, boolean>();
   private storage: StorageTask | null = null;
   private compaction: { readonly index: number; readonly term: number } | null = null;
+  private installation: Installation | null = null;
+  /** A snapshot is taking the place of log and state: nothing is taken from the core meanwhile. */
+  private installing = false;
   private durableSeq = 0;
   /** The term that this node leads, as far as it has been told by `status`. */
   private leadsTerm: number | null = null;
@@ -140,6 +159,46 @@ export class RaftDriver {
     return this.options.core.status();
   }
 
+  /** The first configuration of a new cluster; it is durable. */
+  bootstrap(configuration: Configuration): void {
+    this.input({ kind: 'bootstrap', configuration });
+  }
+
+  /** Asks for other members; `onMembershipResult` names the change's id. */
+  changeMembership(change: Omit<MembershipChange, 'kind'>): void {
+    this.input({ ...change, kind: 'changeMembership' });
+  }
+
+  /** The configuration in force at `index`, which is applied and not behind a later checkpoint. */
+  configurationAt(index: number): Configuration {
+    return this.options.core.configurationAt(index);
+  }
+
+  /** Whether a snapshot up to `index` would bring this node forward. */
+  acceptsSnapshot(index: number): boolean {
+    return this.live && this.options.core.acceptsSnapshot(index);
+  }
+
+  /** Part of a snapshot has come from the leader of `term`. */
+  snapshotReceiving(from: NodeId, term: number): void {
+    this.input({ kind: 'snapshotReceiving', from, term });
+  }
+
+  /** The stream that `onSendSnapshot` asked for has ended. */
+  snapshotSent(peer: NodeId, index: number, term: number, ok: boolean): void {
+    this.input({ kind: 'snapshotSent', peer, index, term, ok });
+  }
+
+  /**
+   * Puts a snapshot in the place of log and state: when no storage operation is in flight, and with nothing written, sent
+   * or applied until it is done. One at a time.
+   */
+  install(installation: Installation): void {
+    if (this.installation !== null || this.installing) throw new Error('two installations at once');
+    this.installation = installation;
+    this.deferPump();
+  }
+
   /**
    * Does now what would be done at the end of the turn. For callers that are at the end of theirs: from within a
    * deferred task, the end of the turn is a whole turn away.
@@ -152,6 +211,8 @@ export class RaftDriver {
     }
     this.pumping = true;
     try {
+      this.startInstallation();
+      if (this.installing) return;
       this.proposeQueued();
       this.beginReads();
       this.startCompaction();
@@ -178,7 +239,8 @@ export class RaftDriver {
 
   private readonly deferredPump = (): void => {
     this.pumpDeferred = false;
-    if (this.tickDue && this.live) this.tick();
+    // The core's clock stands still while a snapshot is installed: that time is no silence of the leader.
+    if (this.tickDue && this.live && !this.installing) this.tick();
     this.pump();
   };
 
@@ -246,6 +308,8 @@ export class RaftDriver {
     // The core hands a long backlog out in pages.
     if (outputs.committed.length > 0 && core.hasOutputs({ holdWrite: this.storage !== null })) this.deferPump();
     for (const request of outputs.readLog) this.startRead(request);
+    for (const request of outputs.sendSnapshot ?? []) handlers.onSendSnapshot?.(request);
+    for (const result of outputs.membershipResults ?? []) handlers.onMembershipResult?.(result);
     if (outputs.status !== null) this.statusChanged(outputs.status);
     for (const read of outputs.reads) for (const id of this.reads.end(read.id)) handlers.onRead(id, read.index);
     for (const coreId of outputs.failedReads) for (const id of this.reads.end(coreId)) handlers.onReadFailed(id);
@@ -303,13 +367,36 @@ export class RaftDriver {
     if (compaction === null || this.storage !== null) return;
     this.compaction = null;
     this.begin({ write: null, sizeBytes: 0, startedMs: this.options.clock.nowMs(), reported: false });
-    this.options.log.compact(compaction.index, compaction.term).then(this.onCompacted, this.onIoError);
+    const { index, term } = compaction;
+    this.options.log.compact(index, term).then(() => {
+      this.endStorage();
+      if (this.live) this.step({ kind: 'compacted', index, term });
+      this.pump();
+    }, this.onIoError);
   }
 
-  private readonly onCompacted = (): void => {
-    this.endStorage();
-    this.pump();
-  };
+  private startInstallation(): void {
+    const { installation } = this;
+    if (installation === null || this.storage !== null) return;
+    this.installation = null;
+    this.installing = true;
+    this.begin({ write: null, sizeBytes: 0, startedMs: this.options.clock.nowMs(), reported: true });
+    const { index, term, stampMs, configuration, from, leaderTerm } = installation.facts;
+    installation.commit().then((installed) => {
+      this.endStorage();
+      this.installing = false;
+      if (this.live && installed) {
+        // Entries that were handed out and not applied lie before the snapshot, which nothing handed out reaches.
+        this.backlog.clear();
+        this.compaction = null;
+        this.clusterClock.observe(stampMs);
+        this.step({ kind: 'snapshotReceiving', from, term: leaderTerm });
+        this.step({ kind: 'snapshotInstalled', index, term, stampMs, configuration });
+      }
+      installation.done(installed && this.live);
+      this.pump();
+    }, this.onIoError);
+  }
 
   private begin(task: StorageTask): void {
     this.storage = task;
@@ -393,6 +480,7 @@ export class RaftDriver {
     this.afterWrite = [];
     this.refusedReads = [];
     this.compaction = null;
+    this.installation = null;
   }
 }
 

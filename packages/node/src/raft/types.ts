@@ -1,4 +1,14 @@
-import type { Entry, Input, Message, NodeId, Outputs, Status } from '@quorate/consensus';
+import type {
+  Configuration,
+  Entry,
+  Input,
+  MembershipResult,
+  Message,
+  NodeId,
+  Outputs,
+  SnapshotRequest,
+  Status,
+} from '@quorate/consensus';
 import type { LogStore } from '@quorate/storage';
 import type { Clock } from './clock.ts';
 
@@ -10,6 +20,32 @@ export interface DrivenCore {
   hasOutputs(options: { readonly holdWrite: boolean }): boolean;
   status(): Status;
   canPropose(): boolean;
+  acceptsSnapshot(index: number): boolean;
+  configurationAt(index: number): Configuration;
+}
+
+/** What an installed snapshot says of itself, and who sent it. */
+export interface InstalledFacts {
+  readonly index: number;
+  readonly term: number;
+  readonly stampMs: number;
+  /** In force at `index`. */
+  readonly configuration: Configuration;
+  readonly from: NodeId;
+  /** Term in which it was sent. */
+  readonly leaderTerm: number;
+}
+
+/** A snapshot that is ready to take the place of log and state. */
+export interface Installation {
+  readonly facts: InstalledFacts;
+  /**
+   * Makes it the state on disk, and the log begin at it. Called with no storage operation in flight.
+   * @returns false, and nothing is changed, when the core does not want it any more
+   */
+  commit(): Promise<boolean>;
+  /** In the same turn in which the core hears of it, and before anything else is applied. */
+  done(installed: boolean): void;
 }
 
 /** All called synchronously, from one of the driver's own turns unless it says otherwise. */
@@ -27,6 +63,9 @@ export interface RaftDriverHandlers {
   /** A write takes long: once per write, while it is in flight if it stalls, else at its end. */
   onSlowWrite(durationMs: number, sizeBytes: number): void;
   onWriteDone(durationMs: number, sizeBytes: number, entryCount: number): void;
+  /** On a leader: a follower needs a snapshot; answered by `snapshotSent`. */
+  onSendSnapshot?(request: SnapshotRequest): void;
+  onMembershipResult?(result: MembershipResult): void;
 }
 
 export interface RaftDriverOptions {

@@ -6,6 +6,17 @@ export const Channel = {
   qos0: 2,
   /** The former owner of a session let go: the epoch of the takeover as a double. */
   released: 3,
+  /** Snapshots, on a connection of their own. */
+  snapshot: 4,
+  /** The first configuration of a new cluster. */
+  founding: 5,
+  /** What an operator asks of the leader, and its answer. */
+  adminRequest: 6,
+  adminResponse: 7,
+  /** What a node changed from one checkpoint to the next, to be compared. */
+  checkpointSum: 8,
+  /** The leader tells a node that it is no member. */
+  notMember: 9,
 } as const;
 
 const EPOCH_BYTES = 8;

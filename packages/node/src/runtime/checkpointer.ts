@@ -1,24 +1,48 @@
-import type { CheckpointRecords } from '@quorate/broker';
-import type { LogStore, StateStore } from '@quorate/storage';
+import type { CheckpointRecords, CheckpointTaker } from '@quorate/broker';
+import { type Configuration, encodeConfiguration } from '@quorate/consensus';
+import type { LogStore, SnapshotInfo, SnapshotSource, SnapshotStore, StateStore } from '@quorate/storage';
 import { mergeCheckpoints } from './checkpoint-merge.ts';
+import { RecordSum } from './record-sum.ts';
+import { CONFIGURATION_KEY } from './stored-configuration.ts';
+
+/** A state store that can be dumped. */
+export type CheckpointStore = StateStore & SnapshotSource;
+
+/** What stands beside the records of a checkpoint. */
+export interface CheckpointFacts {
+  readonly index: number;
+  readonly term: number;
+  /** Cluster clock there, in milliseconds. */
+  readonly stampMs: number;
+  readonly configuration: Configuration;
+}
 
 export interface CheckpointerOptions {
-  readonly stateStore: Pick<StateStore, 'write'>;
   readonly log: Pick<LogStore, 'termAt'>;
+  readonly snapshots: Pick<SnapshotStore, 'create'>;
   readonly nowMs: () => number;
+  /** Runs a task in a turn of its own. */
+  readonly defer: (task: () => void) => void;
+  /** Entries worth a compaction: fewer are not worth its writes. */
+  readonly compactEntries: number;
   /** Asks for the log to be dropped up to an index that the state store holds durably. */
   readonly compact: (index: number, term: number) => void;
   readonly onWritten: (durationMs: number) => void;
+  /** The sum of what changed from the checkpoint before to the one at `index`: the same on every node. */
+  readonly onSum: (index: number, sum: Buffer) => void;
   readonly onFatal: (error: unknown) => void;
 }
 
-/** Entries worth a compaction: fewer are not worth its writes. */
-const COMPACT_ENTRIES = 4096;
-/** Nor is less log than this. What is not compacted is read into memory at the next start. */
+/** Log that is worth a compaction. What is not compacted is read into memory at the next start. */
 const COMPACT_BYTES = 32 * 1024 * 1024;
+/** Records gathered in one turn. */
+const SLICE_RECORDS = 512;
 
 interface Pending {
-  readonly records: CheckpointRecords;
+  readonly taker: CheckpointTaker | null;
+  /** Of several checkpoints merged into one; else what the taker gives. */
+  readonly merged: CheckpointRecords | null;
+  readonly facts: CheckpointFacts;
   readonly compactIndex: number;
 }
 
@@ -29,68 +53,197 @@ interface Pending {
  */
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
+  #store: CheckpointStore;
+  /** What the state store holds. */
+  #stored: CheckpointFacts;
   #next: Pending | null = null;
-  #writing: Promise<void> | null = null;
+  #working = false;
+  /** A dump or an installation has the state store: nothing is written meanwhile. */
+  #held = false;
+  #idle: (() => void)[] = [];
   #compactedIndex: number;
   #bytesSinceCompaction = 0;
-  #failed = false;
+  #ended = false;
 
   /** @param compactedIndex where the log begins now */
-  constructor(options: CheckpointerOptions, compactedIndex: number) {
+  constructor(options: CheckpointerOptions, store: CheckpointStore, stored: CheckpointFacts, compactedIndex: number) {
     this.#options = options;
+    this.#store = store;
+    this.#stored = stored;
     this.#compactedIndex = compactedIndex;
   }
 
   /** Checkpoints of this node that are not on disk, at most two. The leader asks for no further one while two wait. */
   get waiting(): number {
-    return (this.#next === null ? 0 : 1) + (this.#writing === null ? 0 : 1);
+    return (this.#next === null ? 0 : 1) + (this.#working ? 1 : 0);
   }
 
   /** @param logBytes data of the log entries since the checkpoint before */
-  add(records: CheckpointRecords, compactIndex: number, logBytes: number): void {
-    if (this.#failed) return;
+  add(taker: CheckpointTaker, facts: CheckpointFacts, compactIndex: number, logBytes: number): void {
+    if (this.#ended) return;
     this.#bytesSinceCompaction += logBytes;
     const waiting = this.#next;
-    this.#next = { records: waiting === null ? records : mergeCheckpoints(waiting.records, records), compactIndex };
-    this.#writing ??= this.#drain();
-  }
-
-  /** Resolves when everything added is durable, or has failed. */
-  async idle(): Promise<void> {
-    await this.#writing;
-  }
-
-  async #drain(): Promise<void> {
-    const { stateStore, nowMs, onWritten, onFatal } = this.#options;
-    try {
-      for (let next = this.#take(); next !== null; next = this.#take()) {
-        const { appliedIndex, appliedTerm, puts, deletes } = next.records;
-        const startedMs = nowMs();
-        await stateStore.write({ position: { appliedIndex, appliedTerm }, puts, deletes });
-        onWritten(nowMs() - startedMs);
-        await this.#compact(Math.min(next.compactIndex, appliedIndex));
-      }
-    } catch (error) {
-      this.#failed = true;
-      this.#next = null;
-      onFatal(error);
+    if (waiting === null) this.#next = { taker, merged: null, facts, compactIndex };
+    else {
+      const earlier = waiting.merged ?? waiting.taker;
+      if (earlier === null) throw new Error('a checkpoint without records');
+      this.#next = { taker: null, merged: mergeCheckpoints(earlier, taker), facts, compactIndex };
     }
-    this.#writing = null;
+    this.#advance();
   }
 
-  #take(): Pending | null {
-    const next = this.#next;
+  /** Resolves when nothing is being written and the state store may be closed. What waits is given up. */
+  async stop(): Promise<void> {
+    this.#ended = true;
     this.#next = null;
-    return next;
+    await this.#whenIdle();
+    await this.#store.close();
+  }
+
+  /**
+   * Makes a snapshot of what the state store holds; writes are held back meanwhile.
+   * @returns null when it does not reach `minIndex`, or the cluster has no name yet
+   */
+  async dump(minIndex: number, clusterId: string | null, machineVersion: number): Promise<SnapshotInfo | null> {
+    await this.#hold();
+    try {
+      const { index, term, stampMs, configuration } = this.#stored;
+      if (index < minIndex || clusterId === null || this.#ended) return null;
+      const facts = { index, term, stampMs, configuration: encodeConfiguration(configuration) };
+      return await this.#options.snapshots.create(this.#store, { ...facts, clusterId, machineVersion });
+    } finally {
+      this.#release();
+    }
+  }
+
+  /**
+   * Another state takes the place of what is stored: what waits to be written belongs to the old one and is dropped.
+   * @param replace is given the store that counted, open, and gives back the one that counts then, open too
+   */
+  async handOver(
+    replace: (before: CheckpointStore) => Promise<StateStore>,
+    { index, term, stampMs, configuration }: CheckpointFacts,
+  ): Promise<void> {
+    await this.#hold();
+    this.#next = null;
+    try {
+      this.#store = (await replace(this.#store)) as CheckpointStore;
+      this.#stored = { index, term, stampMs, configuration };
+      this.#compactedIndex = index;
+      this.#bytesSinceCompaction = 0;
+      this.#next = null;
+    } finally {
+      this.#release();
+    }
+  }
+
+  async #hold(): Promise<void> {
+    while (this.#held || this.#working) await this.#whenIdle();
+    this.#held = true;
+  }
+
+  #release(): void {
+    this.#held = false;
+    this.#settled();
+    this.#advance();
+  }
+
+  #whenIdle(): Promise<void> {
+    if (!this.#held && !this.#working) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#idle.push(resolve);
+    });
+  }
+
+  #settled(): void {
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #advance(): void {
+    const pending = this.#next;
+    if (pending === null || this.#working || this.#held || this.#ended) return;
+    this.#next = null;
+    this.#working = true;
+    this.#gather(pending);
+  }
+
+  /** In turns of its own, or a checkpoint of many records would hold everything up. */
+  #gather(pending: Pending): void {
+    const { taker, merged } = pending;
+    try {
+      if (taker !== null && taker.next(SLICE_RECORDS) && !this.#ended) {
+        this.#options.defer(() => {
+          this.#gather(pending);
+        });
+        return;
+      }
+      const records = merged ?? taker?.records();
+      if (records === undefined) throw new Error('a checkpoint without records');
+      // Of merged ones the sum is another than that of either.
+      if (merged === null) this.#sum(pending, records, new RecordSum(), 0);
+      else this.#write(pending, records);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #sum(pending: Pending, records: CheckpointRecords, sum: RecordSum, from: number): void {
+    const to = from + SLICE_RECORDS;
+    sum.add(records, from, to);
+    if (to < records.puts.length + records.deletes.length) {
+      this.#options.defer(() => {
+        this.#sum(pending, records, sum, to);
+      });
+      return;
+    }
+    if (!this.#ended) this.#options.onSum(pending.facts.index, sum.value());
+    this.#write(pending, records);
+  }
+
+  #write({ facts, compactIndex }: Pending, records: CheckpointRecords): void {
+    if (this.#ended) return this.#done();
+    const { nowMs, onWritten } = this.#options;
+    const { appliedIndex, appliedTerm, puts, deletes } = records;
+    const startedMs = nowMs();
+    const configuration = [CONFIGURATION_KEY, encodeConfiguration(facts.configuration)] as const;
+    this.#store
+      .write({ position: { appliedIndex, appliedTerm }, puts: [...puts, configuration], deletes })
+      .then(async () => {
+        this.#stored = facts;
+        onWritten(nowMs() - startedMs);
+        await this.#compact(Math.min(compactIndex, appliedIndex));
+      })
+      .then(
+        () => {
+          this.#done();
+        },
+        (error: unknown) => {
+          this.#fail(error);
+        },
+      );
+  }
+
+  #done(): void {
+    this.#working = false;
+    this.#settled();
+    this.#advance();
+  }
+
+  #fail(error: unknown): void {
+    this.#ended = true;
+    this.#next = null;
+    this.#options.onFatal(error);
+    this.#done();
   }
 
   async #compact(index: number): Promise<void> {
     const entries = index - this.#compactedIndex;
-    if (entries <= 0 || (entries < COMPACT_ENTRIES && this.#bytesSinceCompaction < COMPACT_BYTES)) return;
-    const term = await this.#options.log.termAt(index);
+    const { compactEntries, log, compact } = this.#options;
+    if (entries <= 0 || (entries < compactEntries && this.#bytesSinceCompaction < COMPACT_BYTES)) return;
+    const term = await log.termAt(index);
     if (term === null) return;
     this.#compactedIndex = index;
     this.#bytesSinceCompaction = 0;
-    this.#options.compact(index, term);
+    compact(index, term);
   }
 }

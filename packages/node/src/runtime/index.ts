@@ -6,5 +6,16 @@ export { loadConfig } from '../config/load.ts';
 export type { NodeConfig } from '../config/schema.ts';
 export type { Clock } from '../raft/clock.ts';
 export type { PeerHandlers, TransportLogger } from '../transport/types.ts';
+export { memoryStores } from './memory-stores.ts';
 export { type Recovered, recover, type Stores } from './recovery.ts';
-export { type Identity, Replica, type ReplicaObserver, type ReplicaOptions, type Transport } from './replica.ts';
+export {
+  type Identity,
+  Readmitted,
+  Replica,
+  type ReplicaObserver,
+  type ReplicaOptions,
+  type SelfDescription,
+  type Transport,
+} from './replica.ts';
+export type { SnapshotHome } from './snapshots.ts';
+export { StateDiverged } from './state-comparison.ts';

@@ -1,6 +1,7 @@
 import { type Broker, NOBODY, writeCheckpoint, writeClusterInit, writeNodeDown, writeTick } from '@quorate/broker';
 import type { Status } from '@quorate/consensus';
 import type { TransportLogger } from '../transport/index.ts';
+import { LogRetention } from './log-retention.ts';
 
 /** What of the broker the duties need. */
 export type DutiesBroker = Pick<Broker, 'nodeId' | 'registered'> & {
@@ -15,6 +16,10 @@ export interface LeaderDutiesOptions {
   readonly leaseMs: number;
   readonly checkpointIntervalMs: number;
   readonly checkpointBytes: number;
+  /** Log data kept for members that are behind it, and for snapshots on their way; see {@link LogRetention}. */
+  readonly keepLogBytes: number;
+  /** The least index of the snapshots that this node is sending, or null. */
+  readonly snapshotIndex: () => number | null;
   /** Checkpoints of this node that are not on disk yet. */
   readonly checkpointsWaiting: () => number;
 }
@@ -39,6 +44,7 @@ export class LeaderDuties {
   /** A checkpoint is proposed in this term and not applied. */
   #checkpointing = false;
   #named = false;
+  readonly #retention: LogRetention;
   /** When each node last asked for a read in this term. */
   readonly #heardMs = new Map<string, number>();
   /** Nodes whose NodeDown is proposed and not applied: their reads are not answered, see {@link answersReadsOf}. */
@@ -47,6 +53,7 @@ export class LeaderDuties {
   constructor(options: LeaderDutiesOptions) {
     this.#options = options;
     this.#leaseMs = options.leaseMs;
+    this.#retention = new LogRetention(options.keepLogBytes);
   }
 
   /** The longest lease of any member, when it changes. */
@@ -87,9 +94,17 @@ export class LeaderDuties {
     this.#bytesSinceCheckpoint += sizeBytes;
   }
 
-  /** A checkpoint was applied. @returns bytes of log since the one before */
-  checkpointed(nowMs: number): number {
+  /** A snapshot took the place of the state: a checkpoint that was under way is behind it. */
+  restored(): void {
+    this.#checkpointing = false;
+    this.#bytesSinceCheckpoint = 0;
+    this.#goingDown.clear();
+  }
+
+  /** A checkpoint at `index` was applied. @returns bytes of log since the one before */
+  checkpointed(nowMs: number, index: number): number {
     const logBytes = this.#bytesSinceCheckpoint;
+    this.#retention.passed(index, logBytes);
     this.#checkpointing = false;
     this.#bytesSinceCheckpoint = 0;
     this.#lastCheckpointMs = nowMs;
@@ -131,9 +146,8 @@ export class LeaderDuties {
       records >= CHECKPOINT_RECORDS;
     if (!due) return;
     this.#checkpointing = true;
-    // As long as there are no snapshots, nobody may lose what another member still needs.
     const matched = status.followers.map((follower) => follower.matchIndex);
-    const compactIndex = Math.min(state.appliedIndex, ...matched);
+    const compactIndex = this.#retention.compactIndex(state.appliedIndex, matched, this.#options.snapshotIndex());
     writeCheckpoint(broker.proposer.open(), { compactIndex });
     broker.proposer.added(NOBODY, 0, 0);
   }

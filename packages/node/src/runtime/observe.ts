@@ -1,5 +1,5 @@
 import type { Broker } from '@quorate/broker';
-import type { Status } from '@quorate/consensus';
+import { members, type Status } from '@quorate/consensus';
 import type { LabelledCells, Metrics } from '../metrics/index.ts';
 import type { PeerCounters } from '../transport/index.ts';
 
@@ -7,7 +7,6 @@ export interface Observed {
   readonly broker: Broker;
   readonly status: () => Status;
   readonly peers: PeerCounters;
-  readonly peerIds: readonly string[];
   readonly connectedPeers: () => readonly string[];
 }
 
@@ -41,7 +40,9 @@ export function observe(metrics: Metrics, sources: Observed): void {
     metrics.peerBytes.set('in', peers.bytesIn);
     metrics.peerBytes.set('out', peers.bytesOut);
     const connected = sources.connectedPeers();
-    for (const id of sources.peerIds) metrics.peerConnected.set(id, connected.includes(id) ? 1 : 0);
+    for (const id of [...members(now.configuration), ...connected]) {
+      if (id !== broker.nodeId) metrics.peerConnected.set(id, connected.includes(id) ? 1 : 0);
+    }
   });
 }
 

@@ -1,6 +1,9 @@
 import { type State, StateLoader } from '@quorate/broker';
-import type { Configuration, InitialState } from '@quorate/consensus';
-import { type LogStore, type OpenedLog, type StatePosition, type StateStore, StorageError } from '@quorate/storage';
+import { type Configuration, decodeConfiguration, type InitialState } from '@quorate/consensus';
+import { type OpenedLog, type StatePosition, StorageError } from '@quorate/storage';
+import type { CheckpointFacts, CheckpointStore } from './checkpointer.ts';
+import type { NodeLog, SnapshotHome } from './snapshots.ts';
+import { isConfigurationKey, readStoredConfiguration } from './stored-configuration.ts';
 
 /** What a store found that makes its data doubtful; see `LevelLogStore.doubts`. Known after `open`. */
 interface MayDoubt {
@@ -10,15 +13,23 @@ interface MayDoubt {
 /** Where a node keeps its stores: the data directory, or a simulated disk. */
 export interface Stores {
   readonly path?: string;
-  stateStore(): StateStore & MayDoubt;
-  logStore(): LogStore & MayDoubt;
+  /** The first configuration of the cluster, encoded, if this node had a part in founding it. */
+  readonly founding: Uint8Array | null;
+  /** Why the stores are not to be trusted although nothing shows in them, found earlier or elsewhere. */
+  readonly doubts: readonly string[];
+  readonly snapshots: SnapshotHome;
+  stateStore(): CheckpointStore & MayDoubt;
+  logStore(): NodeLog & MayDoubt;
 }
 
 /** What a node finds in its data directory, ready to go on from. */
 export interface Recovered {
-  readonly log: LogStore;
-  readonly stateStore: StateStore;
+  readonly log: NodeLog;
+  readonly stateStore: CheckpointStore;
+  readonly snapshots: SnapshotHome;
   readonly state: State;
+  /** What the state store holds. */
+  readonly stored: CheckpointFacts;
   readonly initial: InitialState;
   /** Stamp of the last entry or, with an empty log, of the state. */
   readonly lastStampMs: number;
@@ -26,20 +37,16 @@ export interface Recovered {
 
 /** Findings named in a refusal; the rest is counted. */
 const FINDINGS_NAMED = 3;
+const NO_CONFIGURATION: Configuration = { voters: [], learners: [], outgoing: [] };
 
 /**
  * Loads the state as of its last checkpoint and the log behind it. Entries after the checkpoint are applied again once
  * a leader says that they are committed.
  *
- * @param rememberDoubts called before a refusal, with its reason: must make sure that later starts are refused too
  * @throws StorageError DATA_DOUBTFUL when acknowledged writes may be missing from the stores (never after a mere crash
  *   or power cut, whatever it tore), or what the stores themselves throw. No store is left open then
  */
-export async function recover(
-  stores: Stores,
-  bootstrap: Configuration,
-  rememberDoubts: (reason: string) => Promise<void> = async () => {},
-): Promise<Recovered> {
+export async function recover(stores: Stores): Promise<Recovered> {
   const stateStore = stores.stateStore();
   const log = stores.logStore();
   const opened: { close(): Promise<void> }[] = [];
@@ -48,19 +55,24 @@ export async function recover(
     opened.push(stateStore);
     const found = await log.open();
     opened.push(log);
-    const doubts = [...(stateStore.doubts ?? []), ...(log.doubts ?? []), ...compare(position, found)];
+    const doubts = [...stores.doubts, ...(stateStore.doubts ?? []), ...(log.doubts ?? []), ...compare(position, found)];
     if (doubts.length > 0) {
-      const reason = reasonOf(doubts);
-      await rememberDoubts(reason);
-      throw new StorageError('DATA_DOUBTFUL', { path: stores.path ?? 'memory', reason });
+      throw new StorageError('DATA_DOUBTFUL', { path: stores.path ?? 'memory', reason: reasonOf(doubts) });
     }
-    const state = await loadState(stateStore, position);
+    const { state, configuration } = await loadState(stateStore, position, firstConfiguration(stores.founding));
     const lastStampMs = Math.max(found.entries.at(-1)?.stampMs ?? 0, state.nowMs);
-    return { log, stateStore, state, initial: initialOf(position, found, bootstrap), lastStampMs };
+    const { appliedIndex: index, appliedTerm: term } = position;
+    const stored = { index, term, stampMs: state.nowMs, configuration };
+    const initial = initialOf(position, found, configuration, state);
+    return { log, stateStore, snapshots: stores.snapshots, state, stored, initial, lastStampMs };
   } catch (error) {
     for (const store of opened.reverse()) await store.close().catch(() => {});
     throw error;
   }
+}
+
+function firstConfiguration(founding: Uint8Array | null): Configuration {
+  return founding === null ? NO_CONFIGURATION : decodeConfiguration(founding);
 }
 
 /** The state trails the log and is never behind its beginning: entries are applied when durable, compacted when in it. */
@@ -86,21 +98,35 @@ function reasonOf(doubts: readonly string[]): string {
   return `${named.join('; ')}${more > 0 ? `; and ${String(more)} more` : ''}`;
 }
 
-async function loadState(stateStore: StateStore, position: StatePosition): Promise<State> {
+async function loadState(
+  stateStore: CheckpointStore,
+  position: StatePosition,
+  first: Configuration,
+): Promise<{ state: State; configuration: Configuration }> {
   const loader = new StateLoader();
+  let configuration = first;
   await stateStore.load((key, value) => {
-    loader.add(key, value);
+    if (isConfigurationKey(key)) configuration = readStoredConfiguration(value) ?? first;
+    else loader.add(key, value);
   });
-  return loader.finish(position.appliedIndex, position.appliedTerm);
+  return { state: loader.finish(position.appliedIndex, position.appliedTerm), configuration };
 }
 
-function initialOf(position: StatePosition, found: OpenedLog, bootstrap: Configuration): InitialState {
+function initialOf(
+  position: StatePosition,
+  found: OpenedLog,
+  configuration: Configuration,
+  state: State,
+): InitialState {
+  const { appliedIndex } = position;
   return {
     hardState: found.hardState,
-    configuration: bootstrap,
+    configuration,
     snapshotIndex: found.compactedIndex,
     snapshotTerm: found.compactedTerm,
+    // With nothing behind it in the log, the state stands at the snapshot.
+    snapshotStampMs: found.entries.length === 0 && appliedIndex === found.compactedIndex ? state.nowMs : 0,
     entries: found.entries,
-    appliedIndex: position.appliedIndex,
+    appliedIndex,
   };
 }

@@ -10,6 +10,12 @@ export interface ViewSources {
   readonly connectedPeers: () => readonly string[];
   readonly draining: () => boolean;
   readonly listening: () => boolean;
+  /** Why the data directory is not used; see `openData`. Null when it is. */
+  readonly doubt: string | null;
+  /** The leader said so. */
+  readonly notMember: () => boolean;
+  /** Members that must be there before the cluster is founded; null once it is. */
+  readonly foundingWaitsFor: () => readonly string[] | null;
   readonly exposeMetrics: () => Promise<string>;
 }
 
@@ -19,8 +25,11 @@ export function createView(sources: ViewSources): NodeView {
 
   /** What a node said of itself in the log, else what this node's configuration knows. */
   function addresses(id: string): { mqtt: string | null; http: string | null; peer: string | null } {
-    const record = broker.machine.state.nodes.get(id);
+    const { nodes, members } = broker.machine.state;
+    const record = nodes.get(id);
     if (record !== undefined) return { mqtt: record.mqtt, http: record.http, peer: record.peer };
+    const joining = members.get(id);
+    if (joining !== undefined) return { mqtt: null, http: null, peer: joining.peer };
     const peer = config.cluster.get(id);
     return { mqtt: null, http: null, peer: peer === undefined ? null : formatAddress(peer) };
   }
@@ -29,7 +38,20 @@ export function createView(sources: ViewSources): NodeView {
     if (sources.draining()) return { ready: false, code: 'DRAINING', reason: 'this node is shutting down' };
     if (!sources.listening())
       return { ready: false, code: 'STARTING', reason: 'this node is not listening for clients yet' };
+    if (sources.doubt !== null) return { ready: false, code: 'DATA_DOUBTFUL', reason: sources.doubt };
     if (broker.serving) return { ready: true, code: 'READY', reason: 'in contact with a majority and caught up' };
+    if (sources.notMember()) {
+      return {
+        ready: false,
+        code: 'NOT_A_MEMBER',
+        reason: 'this node is not a member of the cluster: it was removed, or waits for quorate join',
+      };
+    }
+    const missing = sources.foundingWaitsFor();
+    if (missing !== null) {
+      const whom = missing.length === 0 ? 'the first member to found it' : missing.join(', ');
+      return { ready: false, code: 'NOT_FOUNDED', reason: `there is no cluster yet: waiting for ${whom}` };
+    }
     if (status().leader === null) {
       return {
         ready: false,
@@ -53,7 +75,9 @@ export function createView(sources: ViewSources): NodeView {
     const reachable = self || connected.includes(id);
     const learner = now.configuration.learners.includes(id);
     const role = !reachable ? 'unreachable' : id === now.leader ? 'leader' : learner ? 'learner' : 'follower';
-    return { id, role, self, ...addresses(id) };
+    const voter = now.configuration.voters.includes(id);
+    const joining = !voter && broker.machine.state.members.get(id)?.voter === true;
+    return { id, role, self, voter, state: joining ? 'joining' : 'member', ...addresses(id) };
   }
 
   function cluster(): ClusterView {

@@ -7,15 +7,14 @@ export interface Rejection {
 }
 
 /**
- * Whether the node that sent `theirs` is a peer of the one that says `own`. Both sides ask this, of each other.
+ * Whether the node that sent `theirs` may be in one cluster with the one that says `own`, whoever it is. Both sides ask
+ * this, of each other.
  *
  * A node without a cluster id has not joined yet. Two of these must agree on the bootstrap membership, else they
  * would found different clusters with members in common. One that meets a running cluster may come with any
  * bootstrap list: it gets its membership from the log.
- *
- * @param isMember whether a node id belongs to a configured peer
  */
-export function checkHello(own: Hello, theirs: Hello, isMember: (nodeId: string) => boolean): Rejection | null {
+export function checkHello(own: Hello, theirs: Hello): Rejection | null {
   const id = theirs.nodeId;
   if (theirs.protocolVersion !== PEER_PROTOCOL_VERSION) {
     const versions = `version ${String(theirs.protocolVersion)}, this node version ${String(PEER_PROTOCOL_VERSION)}`;
@@ -31,9 +30,6 @@ export function checkHello(own: Hello, theirs: Hello, isMember: (nodeId: string)
   if (own.clusterId === '' && theirs.clusterId === '' && own.bootstrapMembers !== theirs.bootstrapMembers) {
     const lists = `${theirs.bootstrapMembers}, ${own.nodeId} with ${own.bootstrapMembers}`;
     return { code: 'WRONG_CLUSTER', reason: `${id} wants to found a cluster with ${lists}` };
-  }
-  if (!isMember(id)) {
-    return { code: 'UNKNOWN_NODE', reason: `${id} is not among the peers that ${own.nodeId} knows` };
   }
   return null;
 }

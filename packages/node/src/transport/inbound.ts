@@ -19,7 +19,7 @@ export interface InboundEvents {
   gone(connection: InboundConnection): void;
 }
 
-/** A connection that somebody opened to this node: all that one peer sends, after it has said who it is. */
+/** A connection that somebody opened to this node: what one peer sends, or its bulk, after it has said who it is. */
 export class InboundConnection {
   private readonly socket: net.Socket;
   private readonly context: TransportContext;
@@ -91,7 +91,7 @@ export class InboundConnection {
       this.reader.push(chunk, (frame) => {
         this.context.counters.framesIn++;
         if (this.admitted === null) this.greet(frame);
-        else this.context.received(this.admitted.nodeId, frame);
+        else this.context.received(this.admitted, frame);
         return !this.over;
       });
     } catch (error) {
@@ -106,8 +106,8 @@ export class InboundConnection {
   private greet(frame: Frame): void {
     const { context } = this;
     const hello = decodeHello(frame);
-    const rejection = context.check(hello);
-    const reply = encodeHelloReply({ rejection, hello: context.ownHello() });
+    const rejection = context.admitCaller(hello);
+    const reply = encodeHelloReply({ rejection, hello: context.ownHello(hello.purpose) });
     this.socket.write(reply.head);
     context.counters.framesOut++;
     context.counters.bytesOut += reply.sizeBytes;

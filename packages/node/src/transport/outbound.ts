@@ -1,6 +1,7 @@
 import net from 'node:net';
 import type { NodeId } from '@quorate/consensus';
 import {
+  ConnectionPurpose,
   decodeHelloReply,
   type EncodedFrame,
   encodeHello,
@@ -12,6 +13,8 @@ import {
   MAX_HANDSHAKE_BYTES,
   PeerProtocolError,
 } from '@quorate/protocol';
+import { formatAddress, sameAddress } from '../config/address.ts';
+import type { PeerAddresses } from './addresses.ts';
 import { SOCKET_OPTIONS, type TransportContext } from './context.ts';
 import type { HostPort } from './types.ts';
 
@@ -24,17 +27,24 @@ export interface OutboundEvents {
 }
 
 /**
- * The connection that carries everything this node sends to one peer: dials, shakes hands, and dials again when it
- * is lost, with a growing and jittered delay.
+ * The connection that carries what this node sends to one peer, or the bulk of it: dials, shakes hands, and dials
+ * again when it is lost, with a growing and jittered delay. Every failed attempt is followed by one at the next of the
+ * peer's addresses.
  *
  * The first write of an event-loop turn corks the socket and `flush` uncorks it, so that a turn leaves in one
  * gathered write without a copy.
  */
 export class OutboundLink {
   readonly peer: NodeId;
-  private readonly address: HostPort;
+  private readonly purpose: ConnectionPurpose;
+  private readonly addresses: PeerAddresses;
+  private readonly maxBufferedBytes: number;
   private readonly context: TransportContext;
   private readonly events: OutboundEvents;
+  /** Of the connection or of the last attempt. */
+  private current: HostPort;
+  /** Where the next attempt goes, if not to `current`. */
+  private preferred: HostPort | null = null;
   private socket: net.Socket | null = null;
   private established: Hello | null = null;
   private timer: NodeJS.Timeout | undefined;
@@ -44,9 +54,20 @@ export class OutboundLink {
   private wroteSincePing = false;
   private stopped = false;
 
-  constructor(peer: NodeId, address: HostPort, context: TransportContext, events: OutboundEvents) {
+  /** @param addresses shared between the connections to one peer */
+  constructor(
+    peer: NodeId,
+    purpose: ConnectionPurpose,
+    addresses: PeerAddresses,
+    context: TransportContext,
+    events: OutboundEvents,
+  ) {
+    const { maxBufferedBytes, maxBulkBufferedBytes } = context.limits;
     this.peer = peer;
-    this.address = address;
+    this.purpose = purpose;
+    this.addresses = addresses;
+    this.current = addresses.first;
+    this.maxBufferedBytes = purpose === ConnectionPurpose.bulk ? maxBulkBufferedBytes : maxBufferedBytes;
     this.context = context;
     this.events = events;
   }
@@ -59,9 +80,17 @@ export class OutboundLink {
   /** True when a frame would be taken now. */
   get writable(): boolean {
     const { socket } = this;
-    return (
-      this.established !== null && socket !== null && socket.writableLength <= this.context.limits.maxBufferedBytes
-    );
+    return this.established !== null && socket !== null && socket.writableLength <= this.maxBufferedBytes;
+  }
+
+  /** True while there is no connection, and none is being made or waited for. */
+  get idle(): boolean {
+    return this.socket === null && !this.waiting;
+  }
+
+  /** The address of the connection, or of the last attempt. */
+  get address(): HostPort {
+    return this.current;
   }
 
   /** Dials. Does nothing while a connection exists or is being made. */
@@ -69,14 +98,16 @@ export class OutboundLink {
     if (this.stopped || this.socket !== null) return;
     this.clearTimer();
     this.waiting = false;
-    const socket = net.connect({ host: this.address.host, port: this.address.port, ...SOCKET_OPTIONS });
+    this.current = this.preferred ?? this.current;
+    this.preferred = null;
+    const socket = net.connect({ host: this.current.host, port: this.current.port, ...SOCKET_OPTIONS });
     this.socket = socket;
     this.timer = setTimeout(() => {
       this.lost(socket, 'no handshake in time');
     }, this.context.limits.handshakeTimeoutMs);
     const reader = new FrameReader({ maxFrameBytes: MAX_HANDSHAKE_BYTES });
     socket.on('connect', () => {
-      this.write(encodeHello(this.context.ownHello()), socket);
+      this.write(encodeHello(this.context.ownHello(this.purpose)), socket);
       this.flush();
     });
     socket.on('data', (chunk: Buffer) => {
@@ -91,6 +122,24 @@ export class OutboundLink {
     socket.on('close', () => {
       this.lost(socket, 'closed');
     });
+  }
+
+  /** Dials unless a connection exists, is being made or is waited for. */
+  ensureDialled(): void {
+    if (!this.waiting) this.dial();
+  }
+
+  /** The next attempt goes to `address`. Changes nothing about a connection that is up or being made. */
+  prefer(address: HostPort): void {
+    this.preferred = sameAddress(address, this.current) ? null : address;
+  }
+
+  /** To be called when the list of addresses has changed: a connection to an address that is out of it is given up. */
+  addressesChanged(): void {
+    if (this.preferred !== null && !this.addresses.has(this.preferred)) this.preferred = null;
+    if (this.addresses.has(this.current)) return;
+    this.preferred ??= this.addresses.first;
+    this.reset('the address is no longer one of the peer');
   }
 
   /** Dials at once if a reconnect is waiting for its time: the peer has just shown that it is up. */
@@ -126,10 +175,29 @@ export class OutboundLink {
     this.wroteSincePing = false;
   }
 
-  /** Gives the connection up and dials anew. */
+  /** Gives the connection, or the attempt at one, up and dials anew at once. */
   reset(reason: string): void {
-    if (this.socket !== null) this.lost(this.socket, reason);
+    // This is no failure of the address.
+    if (this.socket !== null) {
+      this.preferred ??= this.current;
+      this.lost(this.socket, reason);
+    }
     this.nudge();
+  }
+
+  /** Gives the connection up; a later attempt has to wait for its time. */
+  giveUp(reason: string): void {
+    if (this.socket !== null) this.lost(this.socket, reason);
+  }
+
+  /** Closes, and does not dial until somebody asks for it again. No event is reported. */
+  close(reason: string): void {
+    if (this.stopped || this.idle) return;
+    this.clearTimer();
+    this.waiting = false;
+    this.attempts = 0;
+    this.forgetSocket();
+    this.context.logger.debug({ peer: this.peer, reason }, `closed a connection to ${this.peer}: ${reason}`);
   }
 
   /** Sends what is written, then closes for good. Resolves when the socket is closed. */
@@ -196,7 +264,8 @@ export class OutboundLink {
     this.clearTimer();
     this.established = reply.hello;
     this.context.counters.connects++;
-    this.context.logger.info({ peer: this.peer }, `connected to ${this.peer} at ${this.where()}`);
+    const bulk = this.purpose === ConnectionPurpose.bulk ? ', for bulk' : '';
+    this.context.logger.info({ peer: this.peer }, `connected to ${this.peer} at ${this.where()}${bulk}`);
     this.timer = setTimeout(() => {
       // Only a connection that lasts makes the next reconnect quick again.
       this.attempts = 0;
@@ -220,7 +289,7 @@ export class OutboundLink {
       );
       return true;
     }
-    const rejection = context.check(reply.hello);
+    const rejection = context.admitAnswer(reply.hello, this.purpose);
     if (rejection !== null) {
       context.rejected(peer, context.nodeId, rejection.code, rejection.reason);
       return true;
@@ -231,16 +300,24 @@ export class OutboundLink {
   private lost(socket: net.Socket, reason: string): void {
     if (this.socket !== socket || this.stopped) return;
     const wasEstablished = this.established !== null;
-    this.socket = null;
-    this.established = null;
-    this.corked = false;
-    socket.destroy();
-    this.retry();
     const fields = { peer: this.peer, address: this.where(), reason };
-    if (wasEstablished) this.context.logger.warn(fields, `lost the connection to ${this.peer}: ${reason}`);
+    this.forgetSocket();
+    // What worked before may work again; what did not is tried last.
+    if (!wasEstablished) this.preferred ??= this.addresses.after(this.current);
+    this.retry();
+    const what = this.purpose === ConnectionPurpose.bulk ? 'bulk connection' : 'connection';
+    if (wasEstablished) this.context.logger.warn(fields, `lost the ${what} to ${this.peer}: ${reason}`);
     else if (this.attempts === 1) this.context.logger.info(fields, `${this.peer} can not be reached yet: ${reason}`);
     else this.context.logger.debug(fields, `${this.peer} can not be reached: ${reason}`);
     if (wasEstablished) this.events.down();
+  }
+
+  private forgetSocket(): void {
+    const { socket } = this;
+    this.socket = null;
+    this.established = null;
+    this.corked = false;
+    socket?.destroy();
   }
 
   private retry(): void {
@@ -258,7 +335,7 @@ export class OutboundLink {
   }
 
   private where(): string {
-    return `${this.address.host}:${String(this.address.port)}`;
+    return formatAddress(this.current);
   }
 
   private clearTimer(): void {

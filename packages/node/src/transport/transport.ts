@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import net from 'node:net';
 import type { Message, NodeId } from '@quorate/consensus';
 import {
+  ConnectionPurpose,
   DEFAULT_MAX_FRAME_BYTES,
   decodeNodeMessage,
   decodeRaft,
@@ -15,16 +16,21 @@ import {
   PEER_PROTOCOL_VERSION,
   PeerProtocolError,
 } from '@quorate/protocol';
-import { checkHello } from './admission.ts';
+import { parseDialable } from './addresses.ts';
+import { checkHello, type Rejection } from './admission.ts';
 import { SOCKET_OPTIONS, type TransportContext } from './context.ts';
+import { DirectoryMemory } from './directories.ts';
 import { InboundConnection } from './inbound.ts';
-import { OutboundLink } from './outbound.ts';
+import type { OutboundLink } from './outbound.ts';
+import { Peer, type PeerEvents } from './peer.ts';
 import { RejectionLog } from './rejection-log.ts';
 import type { HostPort, PeerLimits, PeerTransportOptions } from './types.ts';
 
 const DEFAULT_LIMITS: PeerLimits = {
   maxFrameBytes: DEFAULT_MAX_FRAME_BYTES,
   maxBufferedBytes: 16 * 1024 * 1024,
+  maxBulkBufferedBytes: 4 * 1024 * 1024,
+  bulkIdleMs: 30_000,
   handshakeTimeoutMs: 2_000,
   reconnectMinMs: 50,
   reconnectMaxMs: 1_000,
@@ -39,18 +45,13 @@ const STOP_GRACE_MS = 500;
 /** The only Raft group there is today. */
 const GROUP = 0;
 
-interface Peer {
-  readonly id: NodeId;
-  readonly link: OutboundLink;
-  inbound: InboundConnection | null;
-  /** Both directions are up and this was reported. */
-  connected: boolean;
-}
+/** Most peers that are so by their own word, see `admitsUnknown`. */
+const MAX_INTRODUCED = 32;
 
 /**
  * Messages between nodes over TCP. Each node dials every other one: what it sends goes out on its own connection,
  * what it receives comes in on the other's, and no peer waits for another. Messages may be lost (a peer that is not
- * connected or does not drain), never reordered or changed.
+ * connected or does not drain), never reordered or changed. Bulk has connections of its own.
  */
 export class PeerTransport {
   private readonly options: PeerTransportOptions;
@@ -59,7 +60,10 @@ export class PeerTransport {
   private readonly peers = new Map<NodeId, Peer>();
   private readonly inbounds = new Set<InboundConnection>();
   private readonly dirty: OutboundLink[] = [];
+  private readonly dirtyBulk: OutboundLink[] = [];
   private readonly rejections: RejectionLog;
+  private readonly directories = new DirectoryMemory();
+  private readonly peerEvents: PeerEvents;
   private unknownConnections = 0;
   private flushScheduled = false;
   private server: net.Server | null = null;
@@ -75,8 +79,9 @@ export class PeerTransport {
       logger: options.logger,
       counters: options.counters,
       random: options.random ?? Math.random,
-      ownHello: () => this.ownHello(),
-      check: (theirs) => checkHello(this.ownHello(), theirs, (id) => this.peers.has(id)),
+      ownHello: (purpose) => this.ownHello(purpose),
+      admitCaller: (theirs) => this.admit(theirs, theirs.purpose, true),
+      admitAnswer: (theirs, purpose) => this.admit(theirs, purpose, false),
       rejected: (peer, by, code, reason) => {
         if (this.running) this.rejections.add(peer, by, code, reason);
       },
@@ -84,7 +89,17 @@ export class PeerTransport {
         this.received(from, frame);
       },
     };
-    for (const [id, address] of options.peers) this.setPeer(id, address);
+    this.peerEvents = {
+      connected: (peer, hello) => {
+        if (!this.running) return;
+        this.rejections.forget(peer.id);
+        options.handlers.onConnected(peer.id, hello);
+      },
+      disconnected: (peer) => {
+        if (this.running) options.handlers.onDisconnected(peer.id);
+      },
+    };
+    for (const [id, addresses] of options.peers) this.setPeer(id, addresses);
   }
 
   /** Listens and begins to dial. Resolves with the address that it listens on, rejects if it can not. */
@@ -119,7 +134,7 @@ export class PeerTransport {
     this.running = false;
     clearInterval(this.pingTimer);
     const { server } = this;
-    const links = [...this.peers.values()].map((peer) => peer.link.stop(STOP_GRACE_MS));
+    const links = [...this.peers.values()].map((peer) => peer.stop(STOP_GRACE_MS, 'this node stops'));
     const listener = new Promise<void>((resolve) => {
       if (server === null || !server.listening) resolve();
       else {
@@ -132,30 +147,29 @@ export class PeerTransport {
     await Promise.all([...links, listener]);
   }
 
-  /** Adds a peer, or moves it to another address. */
-  setPeer(id: NodeId, address: HostPort): void {
+  /**
+   * Adds a peer, or replaces the addresses at which it is dialled. A connection at an address that stays in the list
+   * stays; addresses that the peer named itself are kept.
+   *
+   * @param addresses at least one; at most four are used, those that the peer named itself among them
+   */
+  setPeer(id: NodeId, addresses: readonly HostPort[]): void {
     if (id === this.options.nodeId) throw new Error(`${id} can not be its own peer`);
-    this.removePeer(id);
-    const link = new OutboundLink(id, address, this.context, {
-      up: (hello) => {
-        this.outboundUp(id, hello);
-      },
-      down: () => {
-        this.connectionLost(id);
-      },
-    });
-    this.peers.set(id, { id, link, inbound: null, connected: false });
-    if (this.running) link.dial();
+    const peer = this.peers.get(id);
+    if (peer === undefined) {
+      this.addPeer(id, addresses, false);
+      return;
+    }
+    peer.introduced = false;
+    peer.setAddresses(addresses);
   }
 
-  /** Closes the connections of a peer and refuses it from now on. */
+  /** Closes the connections of a peer and refuses it from now on, unless `admitsUnknown` takes it in again. */
   removePeer(id: NodeId): void {
     const peer = this.peers.get(id);
     if (peer === undefined) return;
     this.peers.delete(id);
-    void peer.link.stop(STOP_GRACE_MS);
-    peer.inbound?.close('no longer a peer');
-    if (peer.connected && this.running) this.options.handlers.onDisconnected(id);
+    void peer.stop(STOP_GRACE_MS, 'no longer a peer');
   }
 
   /** @returns false when the message was dropped, see {@link send} */
@@ -177,22 +191,50 @@ export class PeerTransport {
   }
 
   /**
+   * Sends bytes that may take long, without delaying what {@link send} and {@link sendRaft} send: over a connection of
+   * their own, which is made when it is first asked for. They may be lost like all others, and overtake or be overtaken
+   * by what goes over the main connection. Nothing is reported of that connection.
+   *
+   * @param payload not copied, as for {@link send}
+   * @returns false when it can not be sent now: the peer is not connected, the bulk connection is not made yet, or more
+   *   bytes wait for it than the limit allows
+   */
+  sendBulk(to: NodeId, channel: number, payload: Uint8Array | readonly Uint8Array[]): boolean {
+    const peer = this.peers.get(to);
+    if (peer === undefined || !this.running || !peer.prepareBulk()) return false;
+    const frame = encodeNodeMessage(channel, payload);
+    if (this.isTooLarge(to, frame)) {
+      this.context.counters.framesDropped++;
+      return false;
+    }
+    peer.usedBulk();
+    if (peer.bulk.send(frame)) this.dirtyBulk.push(peer.bulk);
+    this.scheduleFlush();
+    return true;
+  }
+
+  /**
    * Sends now what this turn has gathered. Happens by itself after the I/O events of the turn; who sends from a
    * `setImmediate` callback calls this at its end, else the bytes would wait for the next turn.
    */
   flush(): void {
     for (const link of this.dirty) link.flush();
     this.dirty.length = 0;
+    for (const link of this.dirtyBulk) link.flush();
+    this.dirtyBulk.length = 0;
   }
 
-  /** Peers with which both connections are up. */
+  /** Peers with which both main connections are up. */
   connectedPeers(): NodeId[] {
     const ids: NodeId[] = [];
     for (const peer of this.peers.values()) if (peer.connected) ids.push(peer.id);
     return ids;
   }
 
-  /** What a connected peer said of itself, or null. */
+  /**
+   * What a connected peer said of itself when it answered on the connection to it, or null. The process is the one that
+   * sends; what changes while a process runs (cluster id, founded) may have changed since.
+   */
   helloOf(id: NodeId): Hello | null {
     const peer = this.peers.get(id);
     return peer?.connected === true ? peer.link.hello : null;
@@ -206,18 +248,27 @@ export class PeerTransport {
   }
 
   private write(link: OutboundLink, frame: EncodedFrame): boolean {
-    if (frame.sizeBytes > this.context.limits.maxFrameBytes) {
-      const fields = { peer: link.peer, sizeBytes: frame.sizeBytes };
-      this.options.logger.error(fields, `a message of ${String(frame.sizeBytes)} bytes is larger than any peer takes`);
+    if (this.isTooLarge(link.peer, frame)) {
       this.dropped(link.peer);
       return false;
     }
     if (link.send(frame)) this.dirty.push(link);
-    if (!this.flushScheduled) {
-      this.flushScheduled = true;
-      setImmediate(this.scheduledFlush);
-    }
+    this.scheduleFlush();
     return true;
+  }
+
+  private isTooLarge(to: NodeId, frame: EncodedFrame): boolean {
+    const { sizeBytes } = frame;
+    if (sizeBytes <= this.context.limits.maxFrameBytes) return false;
+    const message = `a message of ${String(sizeBytes)} bytes is larger than any peer takes`;
+    this.options.logger.error({ peer: to, sizeBytes }, message);
+    return true;
+  }
+
+  private scheduleFlush(): void {
+    if (this.flushScheduled) return;
+    this.flushScheduled = true;
+    setImmediate(this.scheduledFlush);
   }
 
   private readonly scheduledFlush = (): void => {
@@ -231,16 +282,17 @@ export class PeerTransport {
     this.options.handlers.onUnreachable(id);
   }
 
-  private received(from: NodeId, frame: Frame): void {
+  private received(hello: Hello, frame: Frame): void {
     if (!this.running) return;
-    if (isRaftFrame(frame)) {
+    const from = hello.nodeId;
+    if (isRaftFrame(frame) && hello.purpose === ConnectionPurpose.main) {
       if (frame.group !== GROUP) throw new PeerProtocolError('HEADER', `group ${String(frame.group)} is unknown`);
       this.options.handlers.onRaft(from, decodeRaft(frame));
     } else if (frame.kind === FrameKind.nodeMessage) {
       const { channel, payload } = decodeNodeMessage(frame);
       this.options.handlers.onNodeMessage(from, channel, payload);
     } else if (frame.kind !== FrameKind.ping) {
-      throw new PeerProtocolError('FRAME_KIND', `frame of kind ${String(frame.kind)} after the handshake`);
+      throw new PeerProtocolError('FRAME_KIND', `frame of kind ${String(frame.kind)} on an established connection`);
     }
   }
 
@@ -253,84 +305,62 @@ export class PeerTransport {
     const connection = new InboundConnection(socket, this.context, {
       admitted: (_, hello) => {
         this.unknownConnections--;
-        this.inboundUp(connection, hello);
+        const peer = this.peers.get(hello.nodeId);
+        if (peer === undefined) throw new Error(`${hello.nodeId} was admitted but is no peer`);
+        peer.called(connection, hello);
       },
       gone: () => {
-        this.inboundGone(connection);
+        this.inbounds.delete(connection);
+        if (connection.hello === null) this.unknownConnections--;
+        else this.peers.get(connection.hello.nodeId)?.inboundGone(connection);
       },
     });
     this.inbounds.add(connection);
   }
 
-  private inboundUp(connection: InboundConnection, hello: Hello): void {
-    const peer = this.peers.get(hello.nodeId);
-    if (peer === undefined) throw new Error(`${hello.nodeId} was admitted but is no peer`);
-    const old = peer.inbound;
-    peer.inbound = connection;
-    if (old !== null) {
-      this.connectionLost(peer.id);
-      old.close('replaced by a newer connection');
+  private addPeer(id: NodeId, addresses: readonly HostPort[], introduced: boolean): void {
+    const peer = new Peer(id, addresses, introduced, this.context, this.peerEvents);
+    this.peers.set(id, peer);
+    if (this.running) peer.link.dial();
+  }
+
+  private admit(theirs: Hello, purpose: ConnectionPurpose, isCaller: boolean): Rejection | null {
+    const rejection = checkHello(this.ownHello(purpose), theirs) ?? this.directories.check(theirs);
+    if (rejection !== null) return rejection;
+    if (!this.peers.has(theirs.nodeId) && !(isCaller && this.introduce(theirs))) {
+      const reason = `${theirs.nodeId} is not among the peers that ${this.options.nodeId} knows`;
+      return { code: 'UNKNOWN_NODE', reason };
     }
-    // Another process than the one that answered this node: the outbound connection leads to a dead one.
-    if (peer.link.hello !== null && peer.link.hello.session !== hello.session) peer.link.reset('the peer restarted');
-    else peer.link.nudge();
-    this.checkConnected(peer);
+    // A process that comes for bulk alone is not taken; it must not lock out the one that is connected.
+    if (purpose === ConnectionPurpose.main) this.directories.remember(theirs);
+    return null;
   }
 
-  private outboundUp(id: NodeId, hello: Hello): void {
-    const peer = this.peers.get(id);
-    if (peer === undefined) return;
-    const inboundSession = peer.inbound?.hello?.session;
-    if (inboundSession !== undefined && inboundSession !== hello.session) peer.inbound?.close('the peer restarted');
-    this.checkConnected(peer);
+  /** Makes a stranger that has dialled this node a peer, if the owner of the transport wants it. */
+  private introduce(theirs: Hello): boolean {
+    const address = parseDialable(theirs.peerAddress);
+    if (address === null || theirs.purpose !== ConnectionPurpose.main) return false;
+    if (this.options.admitsUnknown?.(theirs) !== true || !this.hasRoomForIntroduced()) return false;
+    this.addPeer(theirs.nodeId, [address], true);
+    return true;
   }
 
-  private inboundGone(connection: InboundConnection): void {
-    this.inbounds.delete(connection);
-    if (connection.hello === null) {
-      this.unknownConnections--;
-      return;
-    }
-    const peer = this.peers.get(connection.hello.nodeId);
-    if (peer === undefined || peer.inbound !== connection) return;
-    peer.inbound = null;
-    this.connectionLost(peer.id);
-  }
-
-  private checkConnected(peer: Peer): void {
-    const hello = peer.link.hello;
-    if (peer.connected || hello === null || peer.inbound === null || !this.running) return;
-    peer.connected = true;
-    this.options.handlers.onConnected(peer.id, hello);
-  }
-
-  private connectionLost(id: NodeId): void {
-    const peer = this.peers.get(id);
-    if (peer === undefined || !peer.connected || !this.running) return;
-    peer.connected = false;
-    this.options.handlers.onDisconnected(id);
+  /** Whoever is not there gives way to who is. */
+  private hasRoomForIntroduced(): boolean {
+    const introduced = [...this.peers.values()].filter((peer) => peer.introduced);
+    if (introduced.length < MAX_INTRODUCED) return true;
+    const absent = introduced.find((peer) => !peer.inTouch);
+    if (absent !== undefined) this.removePeer(absent.id);
+    return absent !== undefined;
   }
 
   private keepAlive(): void {
-    for (const peer of this.peers.values()) {
-      peer.link.ping();
-      if (peer.inbound === null || peer.inbound.checkHeard()) continue;
-      peer.inbound.close('nothing was heard for too long');
-      peer.link.reset('nothing was heard from the peer for too long');
-    }
+    for (const peer of this.peers.values()) peer.keepAlive();
   }
 
-  private ownHello(): Hello {
-    const { clusterId, bootstrapMembers, incarnation, httpAddress, mqttAddress } = this.options.identity();
-    return {
-      protocolVersion: PEER_PROTOCOL_VERSION,
-      clusterId,
-      bootstrapMembers,
-      nodeId: this.options.nodeId,
-      incarnation,
-      session: this.session,
-      httpAddress,
-      mqttAddress,
-    };
+  private ownHello(purpose: ConnectionPurpose): Hello {
+    const { nodeId } = this.options;
+    const { session } = this;
+    return { ...this.options.identity(), protocolVersion: PEER_PROTOCOL_VERSION, nodeId, session, purpose };
   }
 }

@@ -15,7 +15,10 @@ export interface PeerCounters {
   bytesOut: number;
   framesIn: number;
   framesOut: number;
-  /** Frames that `send` refused: not connected, over the bound on buffered bytes, or larger than any peer takes. */
+  /**
+   * Frames that `send` refused: not connected, over the bound on buffered bytes, or larger than any peer takes. Of
+   * `sendBulk` only the last: what it refuses otherwise is only sent later.
+   */
   framesDropped: number;
   /** Connections closed because what came in was malformed. */
   malformed: number;
@@ -41,9 +44,12 @@ export function newPeerCounters(): PeerCounters {
 /** Called synchronously, from socket events or from within `send`. */
 export interface PeerHandlers {
   onRaft(from: NodeId, message: Message): void;
-  /** `payload` is a view into the received bytes: copy what is kept for long. */
+  /** Of `send` and `sendBulk` alike, in order only within one of them. `payload` is a view into the received bytes: copy what is kept for long. */
   onNodeMessage(from: NodeId, channel: number, payload: Uint8Array): void;
-  /** Both connections of the peer, to it and from it, have passed the handshake. */
+  /**
+   * Both connections of the peer, to it and from it, have passed the handshake, with one and the same process. `hello`
+   * is its answer on the connection to it.
+   */
   onConnected(peer: NodeId, hello: Hello): void;
   /** One of the two connections of a connected peer closed. Once per loss, as soon as the FIN or RST is seen. */
   onDisconnected(peer: NodeId): void;
@@ -62,9 +68,17 @@ export interface HostPort {
 
 /** What this node says of itself; asked anew for every handshake, as the cluster id may become known while it runs. */
 export interface PeerIdentity {
+  /** Empty while unknown. */
   readonly clusterId: string;
   readonly bootstrapMembers: string;
+  /** Of the data directory, 32 hex digits; empty tells nothing. */
+  readonly directoryId: string;
+  /** Decimal safe integer, greater than at every start of the data directory before. */
   readonly incarnation: string;
+  /** False while the node is unborn: it has no configuration. */
+  readonly founded: boolean;
+  /** HOST:PORT where the peers dial this node, or empty. */
+  readonly peerAddress: string;
   readonly httpAddress: string;
   readonly mqttAddress: string;
 }
@@ -72,8 +86,13 @@ export interface PeerIdentity {
 export interface PeerTransportOptions {
   readonly nodeId: NodeId;
   readonly listen: HostPort;
-  /** All other members; {@link HostPort} of each one's peer listener. */
-  readonly peers: ReadonlyMap<NodeId, HostPort>;
+  /** All other members, with the addresses of each one's peer listener; see `setPeer`. */
+  readonly peers: ReadonlyMap<NodeId, readonly HostPort[]>;
+  /**
+   * Asked when a node that is no peer dials this one. When the answer is true and the hello says where it is dialled,
+   * it becomes a peer, until `removePeer`. By default nobody is admitted so.
+   */
+  readonly admitsUnknown?: (hello: Hello) => boolean;
   readonly identity: () => PeerIdentity;
   readonly handlers: PeerHandlers;
   readonly logger: TransportLogger;
@@ -88,6 +107,10 @@ export interface PeerLimits {
   readonly maxFrameBytes: number;
   /** Frames to a peer are dropped while more than this waits in its socket. */
   readonly maxBufferedBytes: number;
+  /** `sendBulk` refuses while more than this waits in the socket of the peer's bulk connection. */
+  readonly maxBulkBufferedBytes: number;
+  /** A bulk connection that has taken nothing for so long is closed. */
+  readonly bulkIdleMs: number;
   /** From the start of a connection to the end of its handshake. */
   readonly handshakeTimeoutMs: number;
   readonly reconnectMinMs: number;

@@ -1,6 +1,6 @@
 import { quorate } from '#generated';
 import { PeerProtocolError } from './errors.ts';
-import { decodeHeader, noAttachment } from './fields.ts';
+import { decodeHeader, noAttachment, nodeIdField, textField } from './fields.ts';
 import { type EncodedFrame, encodeFrame, type Frame, FrameKind } from './frame.ts';
 
 const wire = quorate.peer;
@@ -14,7 +14,12 @@ export const MAX_HANDSHAKE_BYTES = 16 * 1024;
 /** Cap on every text of a handshake, in UTF-16 code units. */
 const MAX_TEXT_LENGTH = 4096;
 
-/** How a node introduces itself. */
+/** What a connection is for: everything but bulk, or bulk alone, which must not delay the rest. */
+export const ConnectionPurpose = { main: 0, bulk: 1 } as const;
+
+export type ConnectionPurpose = (typeof ConnectionPurpose)[keyof typeof ConnectionPurpose];
+
+/** How a node introduces itself. What it says holds as of the handshake: a connection that lasts does not correct it. */
 export interface Hello {
   readonly protocolVersion: number;
   /** Empty while the node does not know its cluster yet. */
@@ -22,7 +27,9 @@ export interface Hello {
   /** Sorted member ids of the bootstrap configuration, joined by commas. */
   readonly bootstrapMembers: string;
   readonly nodeId: string;
-  /** Identity of the data directory: a wiped directory comes back with another one. */
+  /** Identity of the data directory, 32 hex digits: a wiped directory comes back with another one. Empty: not told. */
+  readonly directoryId: string;
+  /** Start of the data directory, a safe integer in decimal: greater than at all starts before. */
   readonly incarnation: string;
   /** Identity of the process: a restart has another one. */
   readonly session: string;
@@ -30,6 +37,11 @@ export interface Hello {
   readonly httpAddress: string;
   /** HOST:PORT, or empty. */
   readonly mqttAddress: string;
+  /** True when the node has a configuration; false while it is unborn. */
+  readonly founded: boolean;
+  /** HOST:PORT where the peers dial it, or empty. */
+  readonly peerAddress: string;
+  readonly purpose: ConnectionPurpose;
 }
 
 /** Why a peer was refused. Stable. */
@@ -38,6 +50,8 @@ export type RejectionCode =
   | 'WRONG_CLUSTER'
   | 'OWN_NODE_ID'
   | 'UNKNOWN_NODE'
+  /** Two processes run on one data directory and a copy of it, or on an older state of it. */
+  | 'COPIED_DIRECTORY'
   /** Another node answers at the address of the one that was dialled. */
   | 'UNEXPECTED_NODE';
 
@@ -83,25 +97,37 @@ function expectKind(frame: Frame, kind: number, name: string): void {
   noAttachment(name, frame.attachment);
 }
 
+const DECIMAL = /^(0|[1-9][0-9]{0,15})$/;
+const DIRECTORY_ID = /^([0-9a-f]{32})?$/;
+
 function checked(got: quorate.peer.Hello.$Properties): Hello {
-  const nodeId = text(got.nodeId, 'nodeId');
-  if (nodeId === '') throw new PeerProtocolError('HEADER', 'hello without a nodeId');
-  return {
-    protocolVersion: got.protocolVersion ?? 0,
+  const protocolVersion = got.protocolVersion ?? 0;
+  const hello = {
+    protocolVersion,
     clusterId: text(got.clusterId, 'clusterId'),
     bootstrapMembers: text(got.bootstrapMembers, 'bootstrapMembers'),
-    nodeId,
+    nodeId: nodeIdField(got.nodeId, 'nodeId'),
+    directoryId: text(got.directoryId, 'directoryId'),
     incarnation: text(got.incarnation, 'incarnation'),
     session: text(got.session, 'session'),
     httpAddress: text(got.httpAddress, 'httpAddress'),
     mqttAddress: text(got.mqttAddress, 'mqttAddress'),
+    founded: got.founded ?? false,
+    peerAddress: text(got.peerAddress, 'peerAddress'),
+    purpose: got.purpose === ConnectionPurpose.bulk ? ConnectionPurpose.bulk : ConnectionPurpose.main,
   };
+  // A node of another version may give its fields another meaning. It is to be told about the version, nothing else.
+  if (protocolVersion !== PEER_PROTOCOL_VERSION) return hello;
+  if (!DECIMAL.test(hello.incarnation) || !Number.isSafeInteger(Number(hello.incarnation))) {
+    throw new PeerProtocolError('HEADER', 'incarnation is no safe integer in decimal');
+  }
+  if (!DIRECTORY_ID.test(hello.directoryId)) throw new PeerProtocolError('HEADER', 'directoryId is not 32 hex digits');
+  if ((got.purpose ?? 0) > ConnectionPurpose.bulk) {
+    throw new PeerProtocolError('HEADER', `connection purpose ${String(got.purpose)} is unknown`);
+  }
+  return hello;
 }
 
 function text(value: string | null | undefined, field: string): string {
-  const given = value ?? '';
-  if (given.length > MAX_TEXT_LENGTH) {
-    throw new PeerProtocolError('HEADER', `${field} of ${String(given.length)} characters is too long`);
-  }
-  return given;
+  return textField(value, field, MAX_TEXT_LENGTH);
 }

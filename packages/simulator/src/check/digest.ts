@@ -7,6 +7,7 @@ export function describeState(state: State): string {
     `next epoch ${state.nextEpoch} session ${state.nextSessionNumber} message ${state.nextMessageId}`,
   ];
   for (const id of [...state.nodes.keys()].sort()) lines.push(`node ${JSON.stringify(state.nodes.get(id))}`);
+  for (const id of [...state.members.keys()].sort()) lines.push(`member ${JSON.stringify(state.members.get(id))}`);
   for (const id of [...state.sessions.keys()].sort()) {
     const session = state.sessions.get(id);
     if (session !== undefined) describeSession(session, lines);

@@ -1,70 +1,22 @@
-import { mkdir, readdir, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { hasCode, reasonOf, StorageError } from '../errors.ts';
-import { DiskFolder } from '../folder/disk-folder.ts';
-import { type LevelDatabase, type LevelTuning, openLevelDatabase } from '../level/level-database.ts';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { asBuffer } from '../bytes.ts';
+import { invariant, StorageError } from '../errors.ts';
+import type { LevelDatabase } from '../level/level-database.ts';
 import { LevelLogStore } from '../log/level-log-store.ts';
-import { FolderSnapshotStore } from '../snapshot/folder-snapshot-store.ts';
+import type { FolderSnapshotStore } from '../snapshot/folder-snapshot-store.ts';
 import { LevelStateStore } from '../state/level-state-store.ts';
-import { releaseBallast } from './disk-guard.ts';
-import { createFile, replaceFile, syncDirectory } from './files.ts';
-import { describeHolder, findHolder, removeHolder, writeHolder } from './holder.ts';
-import { DIRECTORY_FORMAT, encodeIdentity, type Identity, readIdentity } from './identity.ts';
-import { isStateDirectory } from './pointer.ts';
-import { StateSlot } from './state-slot.ts';
-import { type Suspect, Suspicion } from './suspicion.ts';
+import { removeHolder } from './holder.ts';
+import { type Identity, writeIdentity } from './identity.ts';
+import { HOLDER_FILE, IDENTITY_FILE, LOG_DIRECTORY, SUPERBLOCK_PREFIX } from './layout.ts';
+import { removePlace, type SetAsideNote } from './set-aside-note.ts';
+import type { StateSlot } from './state-slot.ts';
+import type { Suspect, Suspicion } from './suspicion.ts';
 
-const IDENTITY_FILE = 'identity.json';
-const HOLDER_FILE = 'holder.json';
-const LOG_DIRECTORY = 'log';
-const SUSPICION_FILE = 'suspect.json';
-/** The state database and the snapshots are for one group so far. */
-const SNAPSHOT_DIRECTORY = 'snapshots-0';
-const MIB = 1 << 20;
+const MAX_FOUNDING_BYTES = 512 << 10;
 
-/** The log's payloads are opaque and partly compressed; it is written once and mostly read from memory. */
-const LOG_TUNING: LevelTuning = { writeBufferSizeBytes: 16 * MIB, cacheSizeBytes: 2 * MIB, compression: false };
-
-export interface DataDirectoryOptions {
-  readonly path: string;
-  readonly nodeId: string;
-  /** The bootstrap member ids as one normalised text, for example `n1,n2,n3`; compared as it is. */
-  readonly clusterMembers: string;
-  /** Wall clock for the first incarnation, in milliseconds. Default `Date.now`. */
-  readonly nowMs?: () => number;
-  /** Largest snapshot taken in from a peer, in bytes. Default 64 GiB. */
-  readonly maxSnapshotBytes?: number;
-}
-
-/**
- * Creates the data directory of a node, or checks that it is this node's, takes its lock and begins a new incarnation.
- * On a full disk it lets go of the ballast (see `DiskGuard`) and tries once more.
- * @throws StorageError any DIRECTORY_*, FORMAT_*, IDENTITY_* code, LOG_CORRUPTED, STATE_CORRUPTED, DATABASE_NOT_OPENED
- */
-export async function openDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
-  try {
-    return await openOnce(options);
-  } catch (error) {
-    if (!isDiskFull(error) || !(await releaseBallast(options.path))) throw error;
-    return await openOnce(options);
-  }
-}
-
-async function openOnce(options: DataDirectoryOptions): Promise<DataDirectory> {
-  const { path } = options;
-  try {
-    await makeDirectory(path);
-    const { identity: before, created } = await readOrFormat(options);
-    checkOwner(before, options);
-    const holder = await findHolder(join(path, HOLDER_FILE));
-    if (holder !== null) throw new StorageError('DIRECTORY_LOCKED', { path, holder });
-    return await takeOver(options, created);
-  } catch (error) {
-    throw await explain(error, path);
-  }
-}
-
-interface Parts {
+/** What `openDataDirectory` makes a `DataDirectory` of. For this package. */
+export interface DataDirectoryParts {
   readonly path: string;
   readonly identity: Identity;
   readonly created: boolean;
@@ -72,6 +24,7 @@ interface Parts {
   readonly stateSlot: StateSlot;
   readonly suspicion: Suspicion;
   readonly snapshots: FolderSnapshotStore;
+  readonly setAside: SetAsideNote | null;
 }
 
 /** A node's data directory, locked for this process until `close`. */
@@ -86,10 +39,11 @@ export class DataDirectory {
   readonly #log: LevelDatabase;
   readonly #suspicion: Suspicion;
   readonly #snapshots: FolderSnapshotStore;
+  #setAside: SetAsideNote | null;
   #updating: Promise<void> = Promise.resolve();
 
-  constructor(parts: Parts) {
-    const { path, identity, created, log, stateSlot, suspicion, snapshots } = parts;
+  constructor(parts: DataDirectoryParts) {
+    const { path, identity, created, log, stateSlot, suspicion, snapshots, setAside } = parts;
     this.path = path;
     this.nodeId = identity.nodeId;
     this.created = created;
@@ -98,6 +52,38 @@ export class DataDirectory {
     this.#log = log;
     this.#suspicion = suspicion;
     this.#snapshots = snapshots;
+    this.#setAside = setAside;
+  }
+
+  /**
+   * 32 lower-case hexadecimal digits: names this directory since it was formatted, by its first start or by `setAside`.
+   * The cluster admits a member with it; another one means that the member's memory is gone.
+   */
+  get directoryId(): string {
+    return this.#identity.directoryId;
+  }
+
+  /** The encoded configuration that `setFounding` stored, a copy; null before and after the directory was set aside. */
+  get founding(): Uint8Array | null {
+    const { founding } = this.#identity;
+    return founding === null ? null : new Uint8Array(Buffer.from(founding, 'base64'));
+  }
+
+  /**
+   * Stores the encoded configuration that the cluster is founded with, once; the same bytes again change nothing. 1 byte to
+   * 512 KiB. Durable when it resolves. @throws StorageError DIRECTORY_OTHER_CLUSTER when others are stored
+   */
+  async setFounding(configuration: Uint8Array): Promise<void> {
+    const { length } = configuration;
+    invariant(length > 0 && length <= MAX_FOUNDING_BYTES, 'data directory', `a configuration has not ${length} bytes`);
+    const founding = asBuffer(configuration).toString('base64');
+    await this.#update(() => {
+      const found = this.#identity.founding;
+      if (found === null) return { ...this.#identity, founding };
+      if (found === founding) return this.#identity;
+      const details = { what: 'founding configuration', found: digestOf(found), expected: digestOf(founding) };
+      throw new StorageError('DIRECTORY_OTHER_CLUSTER', { path: this.path, ...details });
+    });
   }
 
   /** Null until `setClusterId`. */
@@ -110,10 +96,22 @@ export class DataDirectory {
     return this.#identity.incarnation;
   }
 
-  /** Begins another incarnation without a restart. Resolves with it when it is durable. */
-  async nextIncarnation(): Promise<number> {
-    await this.#update(() => ({ ...this.#identity, incarnation: this.#identity.incarnation + 1 }));
-    return this.#identity.incarnation;
+  /**
+   * Begins another incarnation without a restart: one more than the present one, or `atLeast` if that is greater (a safe
+   * integer). Resolves with it when it is durable.
+   */
+  async nextIncarnation(atLeast = 0): Promise<number> {
+    let incarnation = 0;
+    await this.#update(() => {
+      incarnation = Math.max(this.#identity.incarnation + 1, atLeast);
+      invariant(
+        Number.isSafeInteger(incarnation),
+        'data directory',
+        `an incarnation is no safe integer: ${incarnation}`,
+      );
+      return { ...this.#identity, incarnation };
+    });
+    return incarnation;
   }
 
   /** Binds the directory to a cluster, once; the same id again changes nothing. @throws DIRECTORY_OTHER_CLUSTER */
@@ -129,7 +127,7 @@ export class DataDirectory {
 
   /** The log of a group: a new object each time; keep one open per group, and close it before the directory. */
   logStore(group = 0): LevelLogStore {
-    const superblockPath = join(this.path, `superblock-${group}`);
+    const superblockPath = join(this.path, `${SUPERBLOCK_PREFIX}${group}`);
     return new LevelLogStore({
       database: this.#log,
       superblockPath,
@@ -160,6 +158,11 @@ export class DataDirectory {
     return this.#suspicion.suspect;
   }
 
+  /** Marks the directory as suspect, its state too: found by comparing it with others. Durable when it resolves. */
+  async doubt(reason: string): Promise<void> {
+    await this.#suspicion.add({ reasons: [reason], highWaterIndex: 0, stateDoubtful: true });
+  }
+
   /** Takes the mark away, for good: what was found does not come back at the next start. */
   async clearSuspect(): Promise<void> {
     const { name, database } = this.stateSlot;
@@ -169,6 +172,18 @@ export class DataDirectory {
   /** After a snapshot has replaced the state. For this package. */
   async stateReplaced(): Promise<void> {
     await this.#suspicion.stateReplaced();
+  }
+
+  /** What was set aside in this directory (see `setAside`) and not dropped since; null for nothing. */
+  get setAside(): SetAsideNote | null {
+    return this.#setAside;
+  }
+
+  /** Deletes the set-aside data: this node is a voter again and its present memory is whole. Durable when it resolves. */
+  async dropSetAside(): Promise<void> {
+    if (this.#setAside === null) return;
+    await removePlace(this.path);
+    this.#setAside = null;
   }
 
   /** Closes the databases and frees the lock. Close the stores first. */
@@ -184,7 +199,7 @@ export class DataDirectory {
     const turn = this.#updating.then(async () => {
       const next = change();
       if (next === this.#identity) return;
-      await replaceFile(join(this.path, IDENTITY_FILE), encodeIdentity(next));
+      await writeIdentity(join(this.path, IDENTITY_FILE), next);
       this.#identity = next;
     });
     this.#updating = turn.catch(() => {});
@@ -192,107 +207,7 @@ export class DataDirectory {
   }
 }
 
-async function makeDirectory(path: string): Promise<void> {
-  const found = await stat(path).catch((error: unknown) => {
-    if (hasCode(error, 'ENOENT')) return null;
-    throw error;
-  });
-  if (found !== null) {
-    if (!found.isDirectory()) throw new StorageError('DIRECTORY_NOT_A_DIRECTORY', { path });
-    return;
-  }
-  await mkdir(path, { recursive: true, mode: 0o700 });
-  await syncDirectory(dirname(path));
-}
-
-async function readOrFormat(options: DataDirectoryOptions): Promise<{ identity: Identity; created: boolean }> {
-  const { path, nodeId, clusterMembers, nowMs = Date.now } = options;
-  const file = join(path, IDENTITY_FILE);
-  const found = await readIdentity(file, path);
-  if (found !== null) return { identity: found, created: false };
-  const data = (await readdir(path)).find((name) => isData(name));
-  if (data !== undefined) throw new StorageError('IDENTITY_MISSING', { path, found: data });
-  const identity = { format: DIRECTORY_FORMAT, nodeId, clusterMembers, clusterId: null, incarnation: nowMs() };
-  if (await createFile(file, encodeIdentity(identity))) return { identity, created: true };
-  // Another process formatted it in between: its file counts.
-  return { identity: (await readIdentity(file, path)) ?? identity, created: false };
-}
-
-function isData(name: string): boolean {
-  return name === LOG_DIRECTORY || isStateDirectory(name) || name.startsWith('superblock-');
-}
-
-function checkOwner(identity: Identity, options: DataDirectoryOptions): void {
-  const { path, nodeId, clusterMembers } = options;
-  if (identity.nodeId !== nodeId) {
-    throw new StorageError('DIRECTORY_OTHER_NODE', { path, found: identity.nodeId, expected: nodeId });
-  }
-  if (identity.clusterMembers !== clusterMembers) {
-    const details = { path, what: 'list of first members', found: identity.clusterMembers, expected: clusterMembers };
-    throw new StorageError('DIRECTORY_OTHER_CLUSTER', details);
-  }
-}
-
-/** Takes the lock, and only then changes anything that is there. */
-async function takeOver(options: DataDirectoryOptions, created: boolean): Promise<DataDirectory> {
-  const { path, nowMs = Date.now, maxSnapshotBytes } = options;
-  const { acknowledged } = (await Suspicion.read(join(path, SUSPICION_FILE), nowMs)).content;
-  const log = await openLevelDatabase(
-    join(path, LOG_DIRECTORY),
-    LOG_TUNING,
-    'LOG_CORRUPTED',
-    acknowledged[LOG_DIRECTORY] ?? null,
-  );
-  let stateSlot: StateSlot | null = null;
-  try {
-    await writeHolder(join(path, HOLDER_FILE));
-    const suspicion = await Suspicion.read(join(path, SUSPICION_FILE), nowMs);
-    stateSlot = await StateSlot.open(path, (name) => acknowledged[name] ?? null);
-    const snapshots = new FolderSnapshotStore({
-      folder: new DiskFolder(join(path, SNAPSHOT_DIRECTORY)),
-      ...(maxSnapshotBytes === undefined ? {} : { maxIncomingBytes: maxSnapshotBytes }),
-    });
-    await snapshots.removeLeftovers();
-    // Both databases' directories are on the disk before anything in them is relied upon.
-    await syncDirectory(path);
-    const file = join(path, IDENTITY_FILE);
-    const found = await readIdentity(file, path);
-    if (found === null) throw new StorageError('IDENTITY_MISSING', { path, found: LOG_DIRECTORY });
-    checkOwner(found, options);
-    await suspicion.add({ reasons: log.doubts, highWaterIndex: 0, stateDoubtful: false });
-    const { doubts } = stateSlot.database;
-    await suspicion.add({ reasons: doubts, highWaterIndex: 0, stateDoubtful: doubts.length > 0 });
-    const identity = created ? found : { ...found, incarnation: found.incarnation + 1 };
-    if (!created) await replaceFile(file, encodeIdentity(identity));
-    return new DataDirectory({ path, identity, created, log, stateSlot, suspicion, snapshots });
-  } catch (error) {
-    await stateSlot?.database.level.close();
-    await log.level.close();
-    throw error;
-  }
-}
-
-function isDiskFull(error: unknown): boolean {
-  // LevelDB gives no code for it, only the system's words.
-  return (
-    hasCode(error, 'ENOSPC', 'EDQUOT') ||
-    (error instanceof Error && /no space left|quota exceeded/i.test(error.message))
-  );
-}
-
-async function explain(error: unknown, path: string): Promise<unknown> {
-  if (error instanceof StorageError) {
-    if (error.code !== 'DIRECTORY_LOCKED') return error;
-    return new StorageError('DIRECTORY_LOCKED', { path, holder: await holderOf(error, path) }, error);
-  }
-  if (hasCode(error, 'ENOTDIR', 'EEXIST')) return new StorageError('DIRECTORY_NOT_A_DIRECTORY', { path }, error);
-  if (hasCode(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'ENOENT')) {
-    return new StorageError('DIRECTORY_NOT_WRITABLE', { path, reason: reasonOf(error) }, error);
-  }
-  return new StorageError('DATABASE_NOT_OPENED', { path, reason: reasonOf(error) }, error);
-}
-
-async function holderOf(error: StorageError, path: string): Promise<string> {
-  const { holder } = error.details;
-  return holder === 'another process' ? await describeHolder(join(path, HOLDER_FILE)) : String(holder);
+/** Short words for a configuration, in messages. */
+function digestOf(founding: string): string {
+  return createHash('sha256').update(founding).digest('hex').slice(0, 16);
 }

@@ -4,6 +4,7 @@ import { hasCode, StorageError } from '../errors.ts';
 import type { AcknowledgedReports } from '../level/diagnostics.ts';
 import { type LevelDatabase, type LevelTuning, openLevelDatabase } from '../level/level-database.ts';
 import { syncDirectory } from './files.ts';
+import { POINTER_FILE } from './layout.ts';
 import {
   FIRST_STATE_DIRECTORY,
   type InstalledSnapshot,
@@ -14,7 +15,6 @@ import {
   writePointer,
 } from './pointer.ts';
 
-const POINTER_FILE = 'current.json';
 const MIB = 1 << 20;
 const STATE_TUNING: LevelTuning = { writeBufferSizeBytes: 8 * MIB, cacheSizeBytes: 8 * MIB, compression: true };
 

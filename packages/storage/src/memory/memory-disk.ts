@@ -1,4 +1,5 @@
 import { StorageError } from '../errors.ts';
+import { addReport, corruptEntry, corruptRecord, corruptSnapshotFile, dropReports, dropTail } from './damage.ts';
 
 /** One step of a write: makes a change of the disk's content. Steps reach the disk in order, each one whole. */
 export type DiskStep = () => void;
@@ -26,11 +27,13 @@ export interface CrashOptions {
  */
 export class MemoryDisk {
   readonly #regions = new Map<string, unknown>();
+  readonly #counters = new Map<string, number>();
   #pending: PendingWrite[] = [];
   #unsynced: DiskStep[] = [];
   #stalled = false;
   #failures: unknown[] = [];
   #losses = 0;
+  #full = false;
   #generation = 0;
 
   /** Goes up with every crash; a store of an earlier generation is dead. */
@@ -55,6 +58,13 @@ export class MemoryDisk {
       this.#regions.set(name, region);
     }
     return region;
+  }
+
+  /** 1, 2, 3 and so on for each name: stands in for randomness that never repeats, so `wipe` does not set it back. */
+  count(name: string): number {
+    const next = (this.#counters.get(name) ?? 0) + 1;
+    this.#counters.set(name, next);
+    return next;
   }
 
   /** Hands over a synced write. Resolves when it is durable. For the stores. */
@@ -90,6 +100,74 @@ export class MemoryDisk {
     this.#losses += 1;
   }
 
+  /** From now on every write that completes changes nothing and is reported as failed, until `makeRoom`. */
+  fill(): void {
+    this.#full = true;
+  }
+
+  makeRoom(): void {
+    this.#full = false;
+  }
+
+  /** What a write that completes now rejects with because the disk is full, or null. For disks with a queue of their own. */
+  fullError(action: string): StorageError | null {
+    if (!this.#full) return null;
+    const reason = 'no space left on device';
+    const cause = Object.assign(new Error(`ENOSPC: ${reason}, write`), { code: 'ENOSPC' });
+    return new StorageError('STORAGE_FAILED', { action, path: 'memory', reason }, cause);
+  }
+
+  /**
+   * Flips a bit of a log entry where it lies: the next reading of it throws LOG_CORRUPTED, until it is overwritten.
+   * @returns false when the disk holds no such entry
+   */
+  corruptLog(index: number, group = 0): boolean {
+    return corruptEntry(this, index, group);
+  }
+
+  /**
+   * Flips a bit of a record of the state, or of the record of its position: the next reading of it throws STATE_CORRUPTED,
+   * until it is overwritten.
+   * @returns false when the disk holds no such record
+   */
+  corruptState(place: Uint8Array | 'position', group = 0): boolean {
+    return corruptRecord(this, place, group);
+  }
+
+  /** Flips a bit of a whole snapshot, at `offset` or in its middle. @returns false when the disk holds no such snapshot */
+  corruptSnapshot(id: string, offset: number | null = null, group = 0): boolean {
+    return corruptSnapshotFile(this, id, offset, group);
+  }
+
+  /**
+   * Drops the last `entries` of the log although they were acknowledged. A store that opens then finds a sound, shorter
+   * log; it has a doubt if the log was known to be durable beyond its end. While a store is open, it is in the state of a
+   * node whose disk lost them under it. @returns how many were there to drop
+   */
+  loseTail(entries: number, group = 0): number {
+    return dropTail(this, entries, group);
+  }
+
+  /** LevelDB dropped something and says so: stores opened from now on have a doubt, until `clearReports`. */
+  reportDamage(store: 'log' | 'state', group = 0): void {
+    addReport(this, store, group);
+  }
+
+  /** What `DataDirectory.clearSuspect` does with such reports. */
+  clearReports(group = 0): void {
+    dropReports(this, group);
+  }
+
+  /**
+   * Everything is gone, as after a replaced disk: power off as in `crash`, and whatever is made on it next finds nothing,
+   * and room.
+   */
+  wipe(): void {
+    this.crash();
+    this.#regions.clear();
+    this.#full = false;
+  }
+
   /** Nothing completes until `release`. */
   stall(): void {
     this.#stalled = true;
@@ -103,7 +181,7 @@ export class MemoryDisk {
 
   /**
    * Power off. Writes in flight are dropped, up to their torn steps, and reject with CRASHED; unsynced changes are gone.
-   * Armed faults and a stall end with it.
+   * Armed faults and a stall end with it; a full disk stays full.
    */
   crash(options: CrashOptions = {}): void {
     const pending = this.#pending;
@@ -114,7 +192,7 @@ export class MemoryDisk {
     this.#losses = 0;
     this.#generation += 1;
     for (const { steps, error, lose } of pending) {
-      if (error === null && !lose) for (const step of steps.slice(0, options.torn ?? 0)) step();
+      if (error === null && !lose && !this.#full) for (const step of steps.slice(0, options.torn ?? 0)) step();
     }
     for (const { action, reject } of pending) reject(new StorageError('CRASHED', { action }));
   }
@@ -127,8 +205,9 @@ export class MemoryDisk {
     while (!this.#stalled) {
       const write = this.#pending.shift();
       if (write === undefined) return;
-      if (write.error !== null) {
-        write.reject(write.error);
+      const error = write.error ?? this.fullError(write.action);
+      if (error !== null) {
+        write.reject(error);
         continue;
       }
       if (!write.lose) {

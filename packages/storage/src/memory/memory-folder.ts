@@ -1,21 +1,20 @@
 import { StorageError } from '../errors.ts';
 import type { Folder, FolderReader, FolderWriter } from '../folder/folder.ts';
 import type { MemoryDisk } from './memory-disk.ts';
-
-type Files = Map<string, Buffer>;
+import { folderRegion, type MemoryFiles } from './regions.ts';
 
 /** The twin of `DiskFolder` on a `MemoryDisk`: what was not synced is gone after a crash. */
 export class MemoryFolder implements Folder {
   readonly path: string;
   readonly #disk: MemoryDisk;
   readonly #generation: number;
-  readonly #files: Files;
+  readonly #files: MemoryFiles;
 
   constructor(disk: MemoryDisk, name: string) {
     this.path = `memory, ${name}`;
     this.#disk = disk;
     this.#generation = disk.generation;
-    this.#files = disk.region<Files>(name, () => new Map());
+    this.#files = folderRegion(disk, name);
   }
 
   async list(): Promise<string[]> {

@@ -6,19 +6,9 @@ import { checkWrite } from '../log/write-rules.ts';
 import type { LogStore, LogWrite, OpenedLog } from '../types.ts';
 import { WriteGate } from '../write-gate.ts';
 import type { DiskStep, MemoryDisk } from './memory-disk.ts';
-import { stateRegion } from './memory-state-store.ts';
+import { type LogRegion, logRegion, NEW_HARD, stateRegion } from './regions.ts';
 
-/** The durable content, in the parts that the LevelDB store has. */
-interface LogRegion {
-  compactedIndex: number;
-  compactedTerm: number;
-  /** By index; may hold entries below the bounds until they are deleted. */
-  readonly entries: Map<number, Entry>;
-  hard: HardRecord;
-  superblock: { hard: HardRecord; highWaterIndex: number };
-}
-
-const NEW_HARD: HardRecord = { term: 0, vote: null, counter: 0 };
+const WRONG_CHECKSUM = 'its checksum does not match its content';
 
 /** The twin of `LevelLogStore` on a `MemoryDisk`: same rules, same order of writes, same answers. */
 export class MemoryLogStore implements LogStore {
@@ -38,13 +28,7 @@ export class MemoryLogStore implements LogStore {
     this.#generation = disk.generation;
     this.#group = group;
     this.#gate = new WriteGate('log store', `memory, group ${group}`);
-    this.#region = disk.region<LogRegion>(`log-${group}`, () => ({
-      compactedIndex: 0,
-      compactedTerm: 0,
-      entries: new Map(),
-      hard: NEW_HARD,
-      superblock: { hard: NEW_HARD, highWaterIndex: 0 },
-    }));
+    this.#region = logRegion(disk, group);
   }
 
   /** See `LevelLogStore.doubts`. */
@@ -111,6 +95,7 @@ export class MemoryLogStore implements LogStore {
     for (let index = fromIndex; index <= this.#terms.lastIndex; index++) {
       const entry = this.#region.entries.get(index);
       if (entry === undefined) throw this.#gate.fail('read the log', damaged(index, 'it is missing'));
+      if (this.#region.damaged.has(entry)) throw this.#gate.fail('read the log', damaged(index, WRONG_CHECKSUM));
       bytes += entry.data.length;
       if (bytes > maxBytes && entries.length > 0) break;
       entries.push(entry);
@@ -207,6 +192,7 @@ export class MemoryLogStore implements LogStore {
     const entries: Entry[] = [];
     let index = region.compactedIndex + 1;
     for (let entry = region.entries.get(index); entry !== undefined; entry = region.entries.get(index)) {
+      if (region.damaged.has(entry)) throw damaged(index, WRONG_CHECKSUM);
       const previous = entries.at(-1)?.term ?? region.compactedTerm;
       if (entry.term < previous) throw damaged(index, 'its term is lower than the one before');
       entries.push(entry);
@@ -219,8 +205,8 @@ export class MemoryLogStore implements LogStore {
   }
 
   #findDoubts(): string[] {
-    const { hard, superblock } = this.#region;
-    const doubts: string[] = [];
+    const { hard, superblock, reports } = this.#region;
+    const doubts: string[] = [...reports];
     if (superblock.hard.counter > hard.counter + 1) doubts.push('Changes of term and vote were lost from the log.');
     if (this.#terms.lastIndex < superblock.highWaterIndex) {
       doubts.push(`The log ends at ${this.#terms.lastIndex}, but was durable through ${superblock.highWaterIndex}.`);

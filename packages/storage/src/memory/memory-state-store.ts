@@ -6,26 +6,7 @@ import { checkPosition } from '../state/write-rules.ts';
 import type { StatePosition, StateStore, StateWrite } from '../types.ts';
 import { WriteGate } from '../write-gate.ts';
 import type { MemoryDisk } from './memory-disk.ts';
-
-interface StateRegion {
-  position: StatePosition;
-  /** By the key's bytes as latin1 text, whose order of code units is the bytewise order. */
-  records: Map<string, Uint8Array>;
-  /** Goes up when a snapshot takes the place of the records: stores opened before are dead. */
-  installs: number;
-  /** Where the newest installed snapshot stands; the log store begins no earlier. */
-  installed: StatePosition | null;
-}
-
-/** The state of a group on a simulated disk. For this package. */
-export function stateRegion(disk: MemoryDisk, group: number): StateRegion {
-  return disk.region<StateRegion>(`state-${group}`, () => ({
-    position: { appliedIndex: 0, appliedTerm: 0 },
-    records: new Map(),
-    installs: 0,
-    installed: null,
-  }));
-}
+import { type StateRegion, stateRegion } from './regions.ts';
 
 const LOAD_SLICE_RECORDS = 1000;
 
@@ -36,6 +17,7 @@ export class MemoryStateStore implements StateStore, SnapshotSource {
   readonly #region: StateRegion;
   readonly #gate: WriteGate;
   readonly #installs: number;
+  #doubts: readonly string[] = [];
   #writes = 0;
   /** Sorted keys, for reading in slices; null when they may have changed. */
   #keys: string[] | null = null;
@@ -48,6 +30,11 @@ export class MemoryStateStore implements StateStore, SnapshotSource {
     this.#installs = this.#region.installs;
   }
 
+  /** See `LevelStateStore.doubts`; complete when the store is open. */
+  get doubts(): readonly string[] {
+    return this.#doubts;
+  }
+
   get position(): StatePosition {
     return this.#region.position;
   }
@@ -58,9 +45,15 @@ export class MemoryStateStore implements StateStore, SnapshotSource {
 
   async open(): Promise<StatePosition> {
     this.#gate.beginOpen();
-    this.#checkAlive('open the state store');
+    const action = 'open the state store';
+    this.#checkAlive(action);
+    const { position, damaged, reports } = this.#region;
+    if (damaged.has(position)) {
+      throw this.#gate.fail(action, corrupted('the record of its position in the log does not match its checksum'));
+    }
+    this.#doubts = [...reports];
     this.#gate.endOpen();
-    return this.#region.position;
+    return position;
   }
 
   async load(visit: (key: Uint8Array, value: Uint8Array) => void): Promise<void> {
@@ -70,7 +63,10 @@ export class MemoryStateStore implements StateStore, SnapshotSource {
     const keys = [...this.#region.records.keys()].sort();
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i] as string;
-      visit(Buffer.from(key, 'latin1'), this.#region.records.get(key) as Uint8Array);
+      visit(
+        Buffer.from(key, 'latin1'),
+        this.#sound(key, this.#region.records.get(key) as Uint8Array, 'load the state'),
+      );
       if (i % LOAD_SLICE_RECORDS === LOAD_SLICE_RECORDS - 1) await Promise.resolve();
     }
   }
@@ -88,7 +84,7 @@ export class MemoryStateStore implements StateStore, SnapshotSource {
       if (value === undefined) continue;
       bytes += key.length + value.length;
       if (slice.length >= maxRecords || (slice.length > 0 && bytes > maxBytes)) break;
-      slice.push([Buffer.from(key, 'latin1'), value]);
+      slice.push([Buffer.from(key, 'latin1'), this.#sound(key, value, 'read the state')]);
     }
     return slice;
   }
@@ -130,6 +126,12 @@ export class MemoryStateStore implements StateStore, SnapshotSource {
     this.#gate.beginClose();
   }
 
+  #sound(key: string, value: Uint8Array, action: string): Uint8Array {
+    if (!this.#region.damaged.has(value)) return value;
+    const hex = Buffer.from(key, 'latin1').toString('hex');
+    throw this.#gate.fail(action, corrupted(`the record with key ${hex} does not match its checksum`));
+  }
+
   #checkAlive(action: string): void {
     if (this.#generation !== this.#disk.generation)
       throw this.#gate.fail(action, new StorageError('CRASHED', { action }));
@@ -138,6 +140,10 @@ export class MemoryStateStore implements StateStore, SnapshotSource {
       throw this.#gate.fail(action, new StorageError('STORAGE_FAILED', { action, path: 'memory', reason }));
     }
   }
+}
+
+function corrupted(reason: string): StorageError {
+  return new StorageError('STATE_CORRUPTED', { path: 'memory', reason });
 }
 
 /** LevelDB copies when it is called: so must the twin, for a caller that uses its buffers again. */

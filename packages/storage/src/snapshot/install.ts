@@ -1,6 +1,7 @@
 import type { DataDirectory } from '../directory/data-directory.ts';
 import type { FreshState } from '../directory/state-slot.ts';
 import { invariant, StorageError } from '../errors.ts';
+import type { LevelDatabase } from '../level/level-database.ts';
 import { LevelStateStore } from '../state/level-state-store.ts';
 import type { LogStore } from '../types.ts';
 import type { SnapshotReader, StateRecord, StepHook } from './types.ts';
@@ -28,6 +29,8 @@ export interface PreparedInstall {
    * rejects, which of both is not known: end the process and open the directory again.
    */
   commit(log: InstallableLog | null): Promise<void>;
+  /** After the commit, whenever there is time: closes and deletes the old database. The next start does it too. */
+  cleanUp(): Promise<void>;
   /** Gives it up; the directory is as before. */
   abandon(): Promise<void>;
 }
@@ -60,6 +63,7 @@ export async function prepareInstall(
     throw error;
   }
   let ended = false;
+  let before: LevelDatabase | null = null;
   const end = (): void => {
     invariant(!ended, 'installation', 'it is committed or abandoned once');
     ended = true;
@@ -69,15 +73,18 @@ export async function prepareInstall(
       end();
       invariant(log === null || log.compactedIndex <= info.index, 'installation', 'the log goes on from the snapshot');
       await step('replace the pointer');
-      const before = await slot.switchTo(fresh, { id: info.id, index: info.index, term: info.term });
+      before = await slot.switchTo(fresh, { id: info.id, index: info.index, term: info.term });
       await step('bring the log to the snapshot');
       await log?.compact(info.index, info.term);
+      await step('take back the doubt about the state');
+      await directory.stateReplaced();
+    },
+    cleanUp: async () => {
+      invariant(before !== null, 'installation', 'it is committed before what was replaced is deleted');
       await step('close the old database');
       await before.level.close();
       await step('delete the old database');
       await slot.removeOthers();
-      await step('take back the doubt about the state');
-      await directory.stateReplaced();
     },
     abandon: async () => {
       end();
@@ -95,6 +102,7 @@ export async function installSnapshot(
 ): Promise<void> {
   const prepared = await prepareInstall(directory, snapshot, options);
   await prepared.commit(log);
+  await prepared.cleanUp();
 }
 
 async function fill(fresh: FreshState, snapshot: SnapshotReader, step: StepHook): Promise<void> {

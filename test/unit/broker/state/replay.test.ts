@@ -16,11 +16,17 @@ const test = suite('state: replay');
 
 /** With the smaller one, queues fill up and give up what expired. */
 const queueLimit = fc.constantFrom(3, 100_000);
+/** With the smaller ones, what is due waits for further Ticks. */
+const effortLimit = fc.constantFrom(1, 3, 4096);
+/** With the smaller ones, retained messages are read from their log and not found in their tree. */
+const walkLimit = fc.constantFrom(0, 3, 8192);
 
 function holds(title: string, body: (steps: History) => void): void {
   const run = (): void => {
-    const property = fc.property(history, queueLimit, (steps, limit) => {
-      withLimit('queuedMessagesPerSession', limit, () => body(steps));
+    const property = fc.property(history, queueLimit, effortLimit, walkLimit, (steps, queue, effort, walk) => {
+      withLimit('queuedMessagesPerSession', queue, () =>
+        withLimit('effortPerTick', effort, () => withLimit('retainedWalk', walk, () => body(steps))),
+      );
     });
     fc.assert(property, { seed: seedFor(title), numRuns: 150 });
   };
@@ -135,6 +141,7 @@ test('random histories reach what they are meant to reach', () => {
   const wanted = [
     ...['restored', 'queued', 'delayed will', 'incoming', 'hole', 'retained', 'batch true', 'batch false'],
     ...['deliver', 'sessionPresent true', 'sessionPresent false', 'takenOver', 'nodeDown', 'checkpoint', 'named'],
+    ...['members', 'changing'],
   ];
   for (const name of wanted) assert.ok((seen.get(name) ?? 0) >= 30, `${name}: ${seen.get(name) ?? 0} times`);
 });

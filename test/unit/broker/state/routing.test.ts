@@ -234,6 +234,11 @@ test('limits are what the documentation says', () => {
     queuedBytesPerSession: 2 ** 28,
     retainedMessages: 4_000_000,
     retainedBytes: 2 ** 31,
+    retainedWalk: 8192,
+    effortPerTick: 4096,
+    members: 64,
+    memberNameLength: 64,
+    memberAddressLength: 264,
   });
 });
 

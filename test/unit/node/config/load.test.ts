@@ -204,7 +204,6 @@ test('refuses a file that is not there, not YAML, or not a map', () => {
 
 test('refuses values that do not fit together', () => {
   const cases: readonly (readonly [Record<string, string>, unknown, string])[] = [
-    [{ 'node-id': 'n9' }, {}, 'nodeId is n9, not a member of cluster: expected one of n1, n2, n3'],
     [
       { peer: '127.0.0.1:7002' },
       {},
@@ -240,6 +239,11 @@ test('refuses values that do not fit together', () => {
       {},
       { limits: { maxPacketSizeBytes: 33_554_432 }, raft: { maxUncommittedBytes: 33_554_432 } },
       'limits.maxPacketSizeBytes is 33554432: expected less than raft.maxUncommittedBytes (33554432)',
+    ],
+    [
+      {},
+      { disk: { criticalBytes: 536_870_912 } },
+      'disk.criticalBytes is 536870912: expected less than disk.lowBytes (536870912)',
     ],
     [
       { cluster: 'n1=127.0.0.1:1,n2=127.0.0.1:1' },
@@ -299,6 +303,52 @@ test('a listener on an inner address needs advertise.peer to differ from its clu
   const config = loadConfig({ flags, values: { advertise: { peer: 'node1.example:7001' } } });
   assert.is(formatAddress(config.peer), '127.0.0.1:9001');
   assert.is(formatAddress(config.advertise.peer), 'node1.example:7001');
+});
+
+test('a node that is not in cluster waits to be joined where --peer says', () => {
+  const flags = { ...FLAGS, 'node-id': 'n9', peer: '10.0.0.9:7001' };
+  const values = { insecurePeers: true };
+  const config = loadConfig({ flags, values });
+  assert.is(formatAddress(config.peer), '10.0.0.9:7001');
+  assert.is(formatAddress(config.advertise.peer), '10.0.0.9:7001');
+  assert.equal([...config.cluster.keys()], ['n1', 'n2', 'n3']);
+  assert.equal(configWarnings(config), [
+    'nodeId is n9, not in cluster (n1, n2, n3): it founds no cluster; unless it is a member already it waits for `quorate join n9=10.0.0.9:7001`',
+  ]);
+  // In the place of a dead node, under a name of its own.
+  assert.is(loadConfig({ flags: { ...flags, peer: '127.0.0.1:7003' } }).peer.port, 7003);
+});
+
+test('a node that is not in cluster says where it is to be dialled', () => {
+  const flags = { ...FLAGS, 'node-id': 'n9' };
+  refused(
+    { flags },
+    'MISSING_KEY',
+    'peer',
+    'peer is missing: nodeId is n9, not in cluster, so it waits to be joined: expected HOST:PORT where it listens for the others (flag --peer), or one of n1, n2, n3 for nodeId',
+  );
+  const open = { ...flags, peer: '0.0.0.0:7001', mqtt: '0.0.0.0:1883' };
+  const waivers = { insecurePeers: true, allowAnonymous: true };
+  const expected = 'nodeId n9 is not in cluster: expected advertise.peer with an address that the other nodes can';
+  refused({ flags: open, values: waivers }, 'CONFLICT', 'peer', `peer is 0.0.0.0:7001 and ${expected} connect to`);
+  const wildcard = { ...waivers, advertise: { peer: '[::]:7001' } };
+  refused(
+    { flags: open, values: wildcard },
+    'CONFLICT',
+    'advertise.peer',
+    `advertise.peer is [::]:7001 and ${expected} connect to`,
+  );
+  const config = loadConfig({ flags: open, values: { ...waivers, advertise: { peer: 'node9.example:9' } } });
+  assert.is(formatAddress(config.peer), '0.0.0.0:7001');
+  assert.is(formatAddress(config.advertise.peer), 'node9.example:9');
+  assert.is(formatAddress(config.advertise.mqtt), 'node9.example:1883');
+});
+
+test('the keys of the disk and of compaction have their defaults and names', () => {
+  const { disk, checkpoint } = loadConfig({ flags: FLAGS, env: { QUORATE_DISK__LOW_BYTES: '1073741824' } });
+  assert.equal(disk, { lowBytes: 1_073_741_824, criticalBytes: 67_108_864, checkIntervalMs: 1_000 });
+  assert.is(loadConfig({ flags: FLAGS }).disk.lowBytes, 536_870_912);
+  assert.is(checkpoint.compactEntries, 4_096);
 });
 
 test('warns of clusters that do not do what they seem to', () => {

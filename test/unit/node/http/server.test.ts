@@ -167,6 +167,8 @@ test('the OpenAPI document lists every route with its error envelope', async () 
   assert.equal(Object.keys(paths).sort(), [
     '/api/v1/cluster',
     '/api/v1/leader',
+    '/api/v1/members',
+    '/api/v1/members/{id}',
     '/api/v1/openapi.json',
     '/livez',
     '/metrics',

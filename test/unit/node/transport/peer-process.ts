@@ -5,8 +5,17 @@ const nothing = (): void => undefined;
 const transport = new PeerTransport({
   nodeId: 'n2',
   listen: { host: '127.0.0.1', port: 0 },
-  peers: new Map([['n1', { host: '127.0.0.1', port: Number(process.argv[2]) }]]),
-  identity: () => ({ clusterId: '', bootstrapMembers: 'n1,n2,n3', incarnation: 'i', httpAddress: '', mqttAddress: '' }),
+  peers: new Map([['n1', [{ host: '127.0.0.1', port: Number(process.argv[2]) }]]]),
+  identity: () => ({
+    clusterId: '',
+    bootstrapMembers: 'n1,n2,n3',
+    directoryId: '',
+    incarnation: '1',
+    founded: true,
+    peerAddress: '',
+    httpAddress: '',
+    mqttAddress: '',
+  }),
   counters: newPeerCounters(),
   logger: { debug: nothing, info: nothing, warn: nothing, error: nothing },
   handlers: {

@@ -15,6 +15,8 @@ export interface TestNode {
   readonly id: NodeId;
   readonly transport: PeerTransport;
   readonly address: HostPort;
+  /** What it says of itself from the next handshake on. */
+  readonly identity: { -readonly [K in keyof PeerIdentity]: PeerIdentity[K] };
   readonly counters: PeerCounters;
   /** `connected n2`, `disconnected n2`, `rejected n9 CODE`, in order. */
   readonly events: string[];
@@ -29,13 +31,23 @@ export interface TestNode {
 export interface TestNodeOptions {
   readonly identity?: Partial<PeerIdentity>;
   readonly limits?: Partial<PeerLimits>;
-  readonly peers?: Iterable<readonly [NodeId, HostPort]>;
+  readonly peers?: Iterable<readonly [NodeId, readonly HostPort[]]>;
+  readonly admitsUnknown?: (hello: Hello) => boolean;
   readonly port?: number;
+  /** Tells its own address to those whom it meets. */
+  readonly announce?: boolean;
   /** Called besides what is written down. */
   readonly handlers?: Partial<PeerHandlers>;
 }
 
 const running = new Set<PeerTransport>();
+/** Every start is a later one than all before, as of a data directory. */
+let starts = 0;
+
+/** The same for every start of a node. */
+export function directoryIdOf(id: NodeId): string {
+  return Buffer.from(id).toString('hex').padStart(32, '0');
+}
 
 /** A transport that listens on loopback and writes down what happens. */
 export async function startNode(id: NodeId, options: TestNodeOptions = {}): Promise<TestNode> {
@@ -49,10 +61,13 @@ export async function startNode(id: NodeId, options: TestNodeOptions = {}): Prom
   const log = (_fields: object, message: string): void => {
     logged.push(message);
   };
-  const identity: PeerIdentity = {
+  const identity: TestNode['identity'] = {
     clusterId: '',
     bootstrapMembers: 'n1,n2,n3',
-    incarnation: `incarnation-${id}`,
+    directoryId: directoryIdOf(id),
+    incarnation: String(++starts),
+    founded: true,
+    peerAddress: '',
     httpAddress: `${id}:80`,
     mqttAddress: `${id}:1883`,
     ...options.identity,
@@ -63,6 +78,7 @@ export async function startNode(id: NodeId, options: TestNodeOptions = {}): Prom
     peers: new Map(options.peers ?? []),
     identity: () => identity,
     counters,
+    ...(options.admitsUnknown === undefined ? {} : { admitsUnknown: options.admitsUnknown }),
     limits: { reconnectMaxMs: 200, ...options.limits },
     logger: { debug: log, info: log, warn: log, error: log },
     handlers: {
@@ -72,6 +88,7 @@ export async function startNode(id: NodeId, options: TestNodeOptions = {}): Prom
       },
       onNodeMessage: (from, channel, payload) => {
         messages.push({ from, channel, payload: Buffer.from(payload) });
+        options.handlers?.onNodeMessage?.(from, channel, payload);
       },
       onConnected: (peer, hello) => {
         events.push(`connected ${peer}`);
@@ -93,10 +110,12 @@ export async function startNode(id: NodeId, options: TestNodeOptions = {}): Prom
   });
   running.add(transport);
   const address = await transport.start();
+  if (options.announce === true) identity.peerAddress = `${address.host}:${String(address.port)}`;
   const node: TestNode = {
     id,
     transport,
     address,
+    identity,
     counters,
     events,
     reasons,
@@ -109,10 +128,14 @@ export async function startNode(id: NodeId, options: TestNodeOptions = {}): Prom
   return node;
 }
 
+export function eventually(what: string, condition: () => boolean): Promise<unknown> {
+  return waitFor(condition, { what, intervalMs: 2 });
+}
+
 /** Makes every node a peer of every other. */
 export function introduce(nodes: readonly TestNode[]): void {
   for (const node of nodes) {
-    for (const other of nodes) if (other !== node) node.transport.setPeer(other.id, other.address);
+    for (const other of nodes) if (other !== node) node.transport.setPeer(other.id, [other.address]);
   }
 }
 

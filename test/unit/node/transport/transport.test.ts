@@ -2,25 +2,24 @@ import { fork } from 'node:child_process';
 import net from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Message } from '@quorate/consensus';
-import {
-  encodeHello,
-  encodeHelloReply,
-  encodeNodeMessage,
-  encodePing,
-  encodeRaft,
-  PEER_PROTOCOL_VERSION,
-} from '@quorate/protocol';
+import { encodeHello, encodeRaft, PEER_PROTOCOL_VERSION } from '@quorate/protocol';
 import { assert, suite } from '../../../support/suite.ts';
 import { waitFor } from '../../../support/wait.ts';
 import { bytesOf, hello } from '../../protocol/peer/support.ts';
-import { connected, introduce, startMesh, startNode, stopAll, type TestNode } from './support.ts';
+import { closed, dial, stuckPeer } from './raw.ts';
+import {
+  connected,
+  directoryIdOf,
+  eventually,
+  introduce,
+  startMesh,
+  startNode,
+  stopAll,
+  type TestNode,
+} from './support.ts';
 
 const test = suite('peer transport');
 test.after.each(stopAll);
-
-function eventually(what: string, condition: () => boolean): Promise<unknown> {
-  return waitFor(condition, { what, intervalMs: 2 });
-}
 
 function pair(nodes: readonly TestNode[]): [TestNode, TestNode] {
   const [first, second] = nodes;
@@ -37,7 +36,7 @@ test('three nodes find each other and tell who they are', async () => {
   assert.equal([...first.events].sort(), ['connected n2', 'connected n3']);
   const seen = first.transport.helloOf('n2');
   assert.is(seen?.mqttAddress, 'n2:1883');
-  assert.is(seen?.incarnation, 'incarnation-n2');
+  assert.is(seen?.directoryId, directoryIdOf('n2'));
   assert.is(second.transport.helloOf('n9'), null);
 });
 
@@ -126,11 +125,11 @@ test('nodes that would found different clusters are refused, a newcomer to a clu
 
 test('a node that is not a peer is refused until it is one', async () => {
   const first = await startNode('n1');
-  const second = await startNode('n2', { peers: [['n1', first.address]] });
+  const second = await startNode('n2', { peers: [['n1', [first.address]]] });
   await eventually('a rejection', () => second.events.includes('rejected n1 UNKNOWN_NODE'));
   assert.ok(first.events.includes('rejected n2 UNKNOWN_NODE'));
   assert.equal(first.reasons, ['n2 is not among the peers that n1 knows']);
-  first.transport.setPeer('n2', second.address);
+  first.transport.setPeer('n2', [second.address]);
   await connected([first, second]);
   first.transport.removePeer('n2');
   assert.is(first.events.at(-1), 'disconnected n2');
@@ -142,17 +141,17 @@ test('a node that is not a peer is refused until it is one', async () => {
 
 test('a node that meets its own id, or another one than it dialled, says so', async () => {
   const first = await startNode('n1');
-  first.transport.setPeer('n2', first.address);
+  first.transport.setPeer('n2', [first.address]);
   await eventually('a rejection', () => first.events.includes('rejected n1 OWN_NODE_ID'));
   const second = await startNode('n2');
   const third = await startNode('n3');
-  second.transport.setPeer('n4', third.address);
-  third.transport.setPeer('n2', second.address);
+  second.transport.setPeer('n4', [third.address]);
+  third.transport.setPeer('n2', [second.address]);
   await eventually('a rejection', () => second.events.includes('rejected n4 UNEXPECTED_NODE'));
 });
 
 test('another protocol version is refused', async () => {
-  const node = await startNode('n1', { peers: [['n2', { host: '127.0.0.1', port: 1 }]] });
+  const node = await startNode('n1', { peers: [['n2', [{ host: '127.0.0.1', port: 1 }]]] });
   const socket = await dial(
     node,
     bytesOf(encodeHello({ ...hello, nodeId: 'n2', protocolVersion: PEER_PROTOCOL_VERSION + 1 })),
@@ -168,7 +167,7 @@ test('a lost peer is reported once, and found again', async () => {
   assert.not(first.transport.sendRaft('n2', heartbeat));
   assert.is(first.unreachable, 1);
   assert.is(first.counters.framesDropped, 1);
-  const again = await startNode('n2', { port: second.address.port, peers: [['n1', first.address]] });
+  const again = await startNode('n2', { port: second.address.port, peers: [['n1', [first.address]]] });
   await connected([first, again]);
   assert.equal(first.events, ['connected n2', 'disconnected n2', 'connected n2']);
   first.transport.sendRaft('n2', heartbeat);
@@ -181,7 +180,7 @@ test('the kill of a process is seen at once', async () => {
   const child = fork(path, [String(first.address.port)]);
   try {
     const port = await new Promise<number>((resolve) => child.once('message', resolve as (value: unknown) => void));
-    first.transport.setPeer('n2', { host: '127.0.0.1', port });
+    first.transport.setPeer('n2', [{ host: '127.0.0.1', port }]);
     await eventually('the connection', () => first.transport.connectedPeers().length === 1);
     const beganMs = performance.now();
     child.kill('SIGKILL');
@@ -230,7 +229,7 @@ test('malformed bytes close that connection and nothing else', async () => {
   const nodes = await startMesh(['n1', 'n2']);
   const [first, second] = pair(nodes);
   const greeting = bytesOf(encodeHello({ ...hello, clusterId: '', nodeId: 'n3' }));
-  first.transport.setPeer('n3', { host: '127.0.0.1', port: 1 });
+  first.transport.setPeer('n3', [{ host: '127.0.0.1', port: 1 }]);
   const message = bytesOf(encodeRaft(heartbeat));
   const flipped = Buffer.from(message);
   flipped[20] = (flipped[20] ?? 0) ^ 1;
@@ -272,61 +271,5 @@ test('a message larger than any peer takes is dropped by the sender', async () =
   assert.is(first.counters.framesDropped, 1);
   assert.equal(first.transport.connectedPeers(), ['n2']);
 });
-
-function dial(node: TestNode, bytes: Buffer): Promise<net.Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = net.connect(node.address.port, '127.0.0.1', () => {
-      socket.write(bytes);
-      resolve(socket);
-    });
-    socket.on('error', reject);
-    socket.resume();
-  });
-}
-
-function closed(socket: net.Socket): Promise<void> {
-  return new Promise((resolve) => {
-    if (socket.destroyed) resolve();
-    socket.on('error', () => undefined);
-    socket.once('close', () => {
-      resolve();
-    });
-  });
-}
-
-/** A peer that shakes hands in both directions and then neither reads nor writes. */
-async function stuckPeer(node: TestNode, id: string): Promise<{ finish: () => void; destroy: () => void }> {
-  const own = { ...hello, clusterId: '', nodeId: id };
-  const sockets: net.Socket[] = [];
-  let accepted: net.Socket | undefined;
-  const server = net.createServer((socket) => {
-    sockets.push(socket);
-    accepted = socket;
-    socket.on('error', () => undefined);
-    socket.once('data', () => {
-      socket.pause();
-      socket.write(bytesOf(encodeHelloReply({ rejection: null, hello: own })));
-    });
-  });
-  const port = await new Promise<number>((resolve) => {
-    server.listen(0, '127.0.0.1', () => {
-      resolve((server.address() as net.AddressInfo).port);
-    });
-  });
-  node.transport.setPeer(id, { host: '127.0.0.1', port });
-  const socket = await dial(
-    node,
-    Buffer.concat([encodeHello(own), encodePing(), encodeNodeMessage(1, [])].map(bytesOf)),
-  );
-  socket.on('error', () => undefined);
-  sockets.push(socket);
-  return {
-    finish: () => accepted?.end(),
-    destroy: () => {
-      server.close();
-      for (const each of sockets) each.destroy();
-    },
-  };
-}
 
 test.run();

@@ -186,6 +186,29 @@ test('a handshake with a field beyond its bound is refused', () => {
   assert.throws(() => decodeHello(onlyFrame(encodeHello({ ...hello, nodeId: '' }))), isCode('HEADER'));
   assert.throws(() => decodeHello(onlyFrame(encodeHello({ ...hello, clusterId: 'x'.repeat(5000) }))), isCode('HEADER'));
   assert.throws(() => decodeHello(onlyFrame(encodePing())), isCode('FRAME_KIND'));
+  const faults = [
+    { incarnation: '' },
+    { incarnation: '-1' },
+    { incarnation: '01' },
+    { incarnation: '1e3' },
+    { incarnation: '9007199254740992' },
+    { directoryId: 'abc' },
+    { directoryId: 'A'.repeat(32) },
+    { purpose: 2 as 0 },
+    { nodeId: 'n 1' },
+    { nodeId: 'n'.repeat(64) },
+  ];
+  for (const fault of faults) {
+    const frame = onlyFrame(encodeHello({ ...hello, ...fault }));
+    assert.throws(() => decodeHello(frame), isCode('HEADER'), JSON.stringify(fault));
+  }
+  const largest = { ...hello, incarnation: '9007199254740991', directoryId: '', purpose: 1, founded: false } as const;
+  assert.equal(decodeHello(onlyFrame(encodeHello(largest))), largest);
+});
+
+test('a hello of another version is read, so that it can be told so', () => {
+  const other = { ...hello, protocolVersion: 2, incarnation: 'seven', directoryId: 'mine' };
+  assert.equal(decodeHello(onlyFrame(encodeHello(other))), other);
 });
 
 function isCode(code: string): (error: unknown) => boolean {

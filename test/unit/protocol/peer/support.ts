@@ -30,8 +30,12 @@ export const hello: Hello = {
   clusterId: 'c-1',
   bootstrapMembers: 'n1,n2,n3',
   nodeId: 'n1',
-  incarnation: 'i-1',
+  directoryId: '0123456789abcdef0123456789abcdef',
+  incarnation: '41',
   session: 's-1',
   httpAddress: '127.0.0.1:18083',
   mqttAddress: '127.0.0.1:1883',
+  founded: true,
+  peerAddress: '127.0.0.1:7000',
+  purpose: 0,
 };

@@ -3,6 +3,7 @@ import type { StateRecord } from '../../../../../packages/broker/src/state/recor
 import {
   cursorRecord,
   itemRecord,
+  memberRecord,
   messageRecord,
   metaRecord,
   nodeRecord,
@@ -18,6 +19,9 @@ export function digest(state: State): unknown {
   return {
     counters: { nowMs, appliedIndex, appliedTerm, clusterId, nextEpoch, nextSessionNumber, nextMessageId },
     nodes: [...state.nodes.values()].sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1)).map((node) => ({ ...node })),
+    members: [...state.members.values()]
+      .sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1))
+      .map((member) => ({ ...member })),
     sessions: [...state.sessionsByNumber.values()].sort((a, b) => a.number - b.number).map(sessionDigest),
     retained: retainedOf(state).map(messageDigest),
     retainedBytes: state.retained.sizeBytes,
@@ -121,6 +125,7 @@ export function dumpOf(state: State): Map<string, string> {
   };
   put(metaRecord(state));
   for (const node of state.nodes.values()) put(nodeRecord(node));
+  for (const member of state.members.values()) put(memberRecord(member));
   for (const session of state.sessions.values()) {
     put(sessionRecord(session));
     put(cursorRecord(session));
@@ -128,7 +133,7 @@ export function dumpOf(state: State): Map<string, string> {
     for (let sequence = queue?.headSequence ?? 0; sequence < (queue?.nextSequence ?? 0); sequence++) {
       const item = queue?.get(sequence);
       if (item == null) continue;
-      put(itemRecord(session, sequence, item));
+      put(itemRecord(session.number, sequence, item));
       put(messageRecord(item.message));
     }
   }

@@ -8,6 +8,7 @@ import {
   type CommandResult,
   type Connect,
   type Message,
+  type RetainedRequest,
   type Session,
   StateLoader,
   StateMachine,
@@ -59,6 +60,14 @@ export class RecordingSink implements StateSink {
     this.events.push(['deliver', session.clientId, session.epoch, id, topic, payload, expiresAtMs, qos, retain, ids]);
   }
 
+  retainedRequested(session: Session, request: RetainedRequest): void {
+    this.events.push(['requested', session.clientId, { ...request }]);
+  }
+
+  retainedChanging(message: Message): void {
+    this.events.push(['changing', message.id]);
+  }
+
   queued(session: Session): void {
     this.events.push(['queued', session.clientId, session.epoch, session.queue?.nextSequence]);
   }
@@ -74,6 +83,10 @@ export class RecordingSink implements StateSink {
   checkpoint(compactIndex: number): void {
     this.checkpointDue = true;
     this.events.push(['checkpoint', compactIndex]);
+  }
+
+  membersChanged(): void {
+    this.events.push(['members']);
   }
 
   clusterNamed(clusterId: string): void {

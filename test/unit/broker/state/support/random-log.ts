@@ -4,6 +4,8 @@ import {
   writeCheckpoint,
   writeClusterInit,
   writeDisconnect,
+  writeMember,
+  writeMemberRemoved,
   writeNodeDown,
   writePublish,
   writePubrel,
@@ -119,6 +121,17 @@ const command = fc.oneof(
   { weight: 1, arbitrary: fc.record({ op: fc.constant('nodeDown' as const), node }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('tick' as const) }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('clusterInit' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      op: fc.constant('member' as const),
+      node,
+      peer: fc.constantFrom('', 'h:1', 'h:2'),
+      voter: fc.boolean(),
+      replaces: fc.option(node),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('memberRemoved' as const), node }) },
 );
 type Command = typeof command extends fc.Arbitrary<infer Value> ? Value : never;
 
@@ -177,6 +190,11 @@ function write(bench: Bench, writer: ByteWriter, each: Command): void {
   }
   if (each.op === 'tick') return writeTick(writer);
   if (each.op === 'clusterInit') return writeClusterInit(writer, 'cluster');
+  if (each.op === 'member') {
+    const { node: nodeId, peer, voter, replaces } = each;
+    return writeMember(writer, { nodeId, peer, voter, replaces });
+  }
+  if (each.op === 'memberRemoved') return writeMemberRemoved(writer, { nodeId: each.node });
   if (each.op === 'connect') {
     const { client: clientId, op: _op, will: lastWill, ...part } = each;
     return connectCommand(writer, clientId, lastWill === null ? part : { ...part, will: lastWill });
@@ -206,7 +224,10 @@ function write(bench: Bench, writer: ByteWriter, each: Command): void {
 
 /** Ends every session and clears every retained message. */
 export function endEverything(bench: Bench): void {
-  for (const nodeId of NODES) bench.nodeUp(nodeId);
+  for (const nodeId of NODES) {
+    bench.nodeUp(nodeId);
+    bench.on(nodeId, (writer) => writeMemberRemoved(writer, { nodeId }));
+  }
   for (const clientId of CLIENTS) {
     bench.connect(clientId, { cleanStart: true });
     for (const each of TOPICS) bench.publish(clientId, each, '', { retain: true });

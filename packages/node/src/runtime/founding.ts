@@ -1,0 +1,120 @@
+import { type Configuration, decodeConfiguration, encodeConfiguration, members, tagOf } from '@quorate/consensus';
+import type { TransportLogger } from '../transport/index.ts';
+import type { KnownPeer } from './peers.ts';
+
+export interface FoundingOptions {
+  readonly nodeId: string;
+  /** The names in this node's bootstrap list, sorted. A node that is not among them is to be joined and founds nothing. */
+  readonly bootstrapMembers: readonly string[];
+  readonly directoryId: string;
+  readonly clusterId: () => string | null;
+  /** In force here, and the index of its entry. */
+  readonly configuration: () => { readonly configuration: Configuration; readonly index: number };
+  /** Makes the first configuration durable in the identity of this node. */
+  readonly store: (configuration: Uint8Array) => Promise<void>;
+  readonly bootstrap: (configuration: Configuration) => void;
+  readonly peer: (nodeId: string) => KnownPeer | undefined;
+  readonly send: (to: string, configuration: Uint8Array) => void;
+  readonly logger: TransportLogger;
+  readonly onFatal: (error: unknown) => void;
+}
+
+const REMIND_MS = 10_000;
+
+/**
+ * The first configuration of a new cluster. One member alone makes it, the first by name, and only when it has heard
+ * from every other one that it has none: so no second cluster can come from members that lost their data directories.
+ * It holds the identity of every member's data directory; the others adopt it if it names theirs.
+ */
+export class Founding {
+  readonly #options: FoundingOptions;
+  #writing = false;
+  #remindedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: FoundingOptions) {
+    this.#options = options;
+  }
+
+  /** It is being written: to others this node has a configuration already, but it does not act by it yet. */
+  get writing(): boolean {
+    return this.#writing;
+  }
+
+  /** This node has no configuration, and knows of no cluster that has one. */
+  get unborn(): boolean {
+    const { nodeId, bootstrapMembers } = this.#options;
+    return this.#isEmpty() && this.#options.clusterId() === null && bootstrapMembers.includes(nodeId);
+  }
+
+  /** Whom the founding waits for, if it is up to this node. */
+  get missing(): string[] {
+    const { nodeId, bootstrapMembers, peer } = this.#options;
+    return bootstrapMembers.filter((id) => {
+      if (id === nodeId) return false;
+      const known = peer(id);
+      return known === undefined || known.founded || known.clusterId !== '';
+    });
+  }
+
+  /** A peer is connected: it may be the one that was waited for, or wait for this one. */
+  connected(peer: string): void {
+    const { configuration, index } = this.#options.configuration();
+    const unnamed = this.#options.peer(peer)?.clusterId === '';
+    if (unnamed && index === 0 && members(configuration).length > 0) {
+      this.#options.send(peer, encodeConfiguration(configuration));
+    }
+    this.#found();
+  }
+
+  /** The first configuration, from a peer that has it. */
+  received(from: string, bytes: Uint8Array): void {
+    const { nodeId, directoryId, peer, logger } = this.#options;
+    if (this.#writing || !this.#isEmpty()) return;
+    const configuration = decodeConfiguration(bytes);
+    if (tagOf(configuration, from) !== peer(from)?.directoryId) return;
+    if (tagOf(configuration, nodeId) !== directoryId) {
+      logger.warn({ from }, `${from} founded the cluster with another data directory of ${nodeId}: waiting to be let in`);
+      return;
+    }
+    this.#store(configuration);
+  }
+
+  tick(nowMs: number): void {
+    if (!this.unborn || this.#writing) return;
+    this.#found();
+    if (nowMs - this.#remindedMs < REMIND_MS) return;
+    const first = this.#remindedMs === Number.NEGATIVE_INFINITY;
+    this.#remindedMs = nowMs;
+    if (first) return;
+    const missing = this.missing.join(', ');
+    if (missing === '') return;
+    this.#options.logger.info(
+      {},
+      `no cluster yet: waiting for ${missing}. Every member of --cluster must be there once before a cluster is founded`,
+    );
+  }
+
+  #found(): void {
+    const { nodeId, bootstrapMembers, directoryId, peer } = this.#options;
+    if (this.#writing || !this.unborn || bootstrapMembers[0] !== nodeId || this.missing.length > 0) return;
+    const memberTags: Record<string, string> = {};
+    for (const id of bootstrapMembers) memberTags[id] = id === nodeId ? directoryId : (peer(id)?.directoryId ?? '');
+    this.#store({ voters: [...bootstrapMembers], learners: [], outgoing: [], memberTags });
+  }
+
+  #store(configuration: Configuration): void {
+    const { store, bootstrap, bootstrapMembers, nodeId, peer, send, logger, onFatal } = this.#options;
+    this.#writing = true;
+    const bytes = encodeConfiguration(configuration);
+    store(bytes).then(() => {
+      this.#writing = false;
+      logger.info({ voters: configuration.voters }, `the cluster is founded by ${configuration.voters.join(', ')}`);
+      bootstrap(configuration);
+      for (const id of bootstrapMembers) if (id !== nodeId && peer(id)?.clusterId === '') send(id, bytes);
+    }, onFatal);
+  }
+
+  #isEmpty(): boolean {
+    return members(this.#options.configuration().configuration).length === 0;
+  }
+}

@@ -1,0 +1,174 @@
+import { type State, StateLoader } from '@quorate/broker';
+import { decodeConfiguration, type SnapshotRequest } from '@quorate/consensus';
+import { decodeSnapshotMessage, encodeSnapshotMessage, type SnapshotMessage } from '@quorate/protocol';
+import type {
+  InstallableLog,
+  LogStore,
+  PreparedInstall,
+  SnapshotInfo,
+  SnapshotReader,
+  SnapshotStore,
+  StateStore,
+} from '@quorate/storage';
+import type { InstalledFacts, RaftDriver } from '../raft/index.ts';
+import { SnapshotReceiver, SnapshotSender, teeSnapshot } from '../snapshot/index.ts';
+import type { TransportLogger } from '../transport/index.ts';
+import type { Checkpointer } from './checkpointer.ts';
+import { isConfigurationKey } from './stored-configuration.ts';
+
+/** The log of a node, which an installed snapshot brings to its place. */
+export type NodeLog = LogStore & InstallableLog;
+
+/** Where snapshots lie and how one becomes the state: the data directory, or a simulated disk. */
+export interface SnapshotHome {
+  readonly store: SnapshotStore;
+  prepareInstall(reader: SnapshotReader): Promise<PreparedInstall>;
+  /** The state store after an installation, not open. */
+  stateStore(): StateStore;
+}
+
+export interface SnapshotsOptions {
+  readonly home: SnapshotHome;
+  readonly log: NodeLog;
+  readonly driver: Pick<
+    RaftDriver,
+    'acceptsSnapshot' | 'install' | 'snapshotReceiving' | 'snapshotSent' | 'status'
+  >;
+  readonly checkpointer: Checkpointer;
+  readonly clusterId: () => string | null;
+  readonly appliedIndex: () => number;
+  readonly nowMs: () => number;
+  readonly send: (to: string, payload: Uint8Array | readonly Uint8Array[]) => boolean;
+  /** The state takes the place of everything applied so far, in this very call. */
+  readonly restore: (state: State, clusterId: string) => void;
+  readonly logger: TransportLogger;
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** Version of the records that this release writes, and the newest that it reads. */
+export const MACHINE_VERSION = 1;
+
+/** Snapshots of this node on their way to others, and of others on their way into this node. */
+export class Snapshots {
+  readonly #options: SnapshotsOptions;
+  readonly #sender: SnapshotSender;
+  readonly #receiver: SnapshotReceiver;
+  #cleaning: Promise<void> = Promise.resolve();
+  /** Term of the leader that sends. */
+  #leaderTerm = 0;
+
+  constructor(options: SnapshotsOptions) {
+    this.#options = options;
+    const { home, driver, logger, onFatal, checkpointer } = options;
+    const send = (to: string, message: SnapshotMessage): boolean => options.send(to, encodeSnapshotMessage(message));
+    this.#sender = new SnapshotSender({
+      store: {
+        // One that was received and not installed may be ahead of what is applied here.
+        newest: async () => (await home.store.list()).find(({ index }) => index <= options.appliedIndex()) ?? null,
+        open: (id) => home.store.open(id),
+      },
+      dump: (minIndex) => checkpointer.dump(minIndex, options.clusterId(), MACHINE_VERSION),
+      send,
+      nowMs: options.nowMs,
+      onSent: (peer, index, term, ok) => {
+        driver.snapshotSent(peer, index, term, ok);
+      },
+      logger,
+      onFatal,
+    });
+    this.#receiver = new SnapshotReceiver({
+      receiver: home.store.receiver,
+      accepts: (index) => driver.acceptsSnapshot(index),
+      onReceiving: (from, term) => {
+        this.#leaderTerm = term;
+        driver.snapshotReceiving(from, term);
+      },
+      install: (info, from) => this.#install(info, from),
+      send,
+      logger,
+      onFatal,
+      clusterId: options.clusterId,
+      maxMachineVersion: MACHINE_VERSION,
+    });
+  }
+
+  /** The least index of the snapshots on their way: the log is kept behind it. Null when there is none. */
+  get oldestIndex(): number | null {
+    return this.#sender.oldestIndex;
+  }
+
+  request({ peer, minIndex }: SnapshotRequest): void {
+    this.#sender.request(peer, minIndex, this.#options.driver.status().term);
+  }
+
+  /** @throws PeerProtocolError */
+  onMessage(from: string, payload: Uint8Array): void {
+    const message = decodeSnapshotMessage(payload);
+    if (message.kind === 'offer' || message.kind === 'chunk') this.#receiver.onMessage(from, message);
+    else this.#sender.onMessage(from, message);
+  }
+
+  peerLost(peer: string): void {
+    this.#sender.peerLost(peer);
+  }
+
+  stepDown(): void {
+    this.#sender.stepDown();
+  }
+
+  tick(nowMs: number): void {
+    this.#sender.tick(nowMs);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#sender.stop(), this.#receiver.stop()]);
+    await this.#cleaning;
+  }
+
+  /** The new state is built in memory while its database is filled, beside a node that goes on; the swap is short. */
+  async #install(info: SnapshotInfo, from: string): Promise<boolean> {
+    const { home, driver, log, checkpointer, restore, logger } = this.#options;
+    const loader = new StateLoader();
+    const reader = await home.store.open(info.id);
+    let prepared: PreparedInstall;
+    try {
+      prepared = await home.prepareInstall(
+        teeSnapshot(reader, (records) => {
+          for (const [key, value] of records) if (!isConfigurationKey(key)) loader.add(key, value);
+        }),
+      );
+    } finally {
+      await reader.close();
+    }
+    const { index, term, stampMs, clusterId } = info;
+    const configuration = decodeConfiguration(info.configuration);
+    const facts: InstalledFacts = { index, term, stampMs, configuration, from, leaderTerm: this.#leaderTerm };
+    const installed = await new Promise<boolean>((resolve) => {
+      driver.install({
+        facts,
+        commit: async () => {
+          if (!driver.acceptsSnapshot(index)) return false;
+          await checkpointer.handOver(async (before) => {
+            await before.close();
+            await prepared.commit(log);
+            const stateStore = home.stateStore();
+            await stateStore.open();
+            return stateStore;
+          }, facts);
+          return true;
+        },
+        done: (committed) => {
+          if (committed) {
+            // A burst of deletions, which nothing waits for.
+            this.#cleaning = prepared.cleanUp().catch(this.#options.onFatal);
+            logger.info({ index, from }, `a snapshot of ${from} up to entry ${String(index)} is installed`);
+            restore(loader.finish(index, term), clusterId);
+          }
+          resolve(committed);
+        },
+      });
+    });
+    if (!installed) await prepared.abandon();
+    return installed;
+  }
+}
