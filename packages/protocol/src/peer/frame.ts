@@ -82,7 +82,10 @@ export function encodeFrame(
   head.writeUInt32BE(header.length, 14);
   head.set(header, FRAME_PREFIX_BYTES);
   let sum = crc32(head.subarray(COVERED_AT), checksumStart(FRAME_VERSION, kind));
-  for (const attachment of attachments) sum = crc32(attachment, sum);
+  for (const attachment of attachments) {
+    // zlib takes an empty array whose buffer was looked at for no array, and starts from nothing.
+    if (attachment.length > 0) sum = crc32(attachment, sum);
+  }
   head.writeUInt32BE(sum, CHECKSUM_AT);
   return { head, attachments, sizeBytes };
 }

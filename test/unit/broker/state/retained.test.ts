@@ -201,4 +201,26 @@ test('a name of 65,535 levels is kept, found and removed like any other', () => 
   checkConsistency(bench.state);
 });
 
+test('too many for one step: a replicated queue gets the oldest that fit, the owner is told of the rest', () => {
+  const bench = new Bench();
+  bench.connect('p');
+  for (const payload of ['0', '1', '2', '3', '4', '5']) {
+    bench.publish('p', `t/${9 - Number(payload)}`, payload, { retain: true, qos: payload === '1' ? 0 : 1 });
+  }
+  bench.connect('c', PERSISTENT);
+  bench.sink.events.length = 0;
+  withLimit('retainedWalk', 5, () =>
+    withLimit('queuedMessagesPerSession', 3, () => bench.subscribe('c', 't/#', { qos: 1 }, 7)),
+  );
+  assert.is(bench.queued('c'), '0 2 3');
+  assert.equal(
+    bench.sink.events.filter(([kind]) => kind === 'dropped'),
+    [['dropped', 'c', 'queueFull']],
+  );
+  const request = { filter: 't/#', qos: 1, identifiers: [7], endId: bench.state.nextMessageId };
+  assert.equal(bench.sink.take('requested'), [['requested', 'c', request]]);
+  withLimit('retainedWalk', 8, () => bench.subscribe('c', 't/#', { qos: 0 }));
+  assert.is(bench.sink.take('deliver').length, 6, 'root, t and six topics are within the walk');
+});
+
 test.run();

@@ -67,4 +67,12 @@ test('nothing is read after the callback says stop', () => {
   assert.is(frames, 2);
 });
 
+test('an empty payload changes no checksum, also one whose buffer was looked at', () => {
+  const empty = new Uint8Array(0);
+  assert.is(empty.buffer.byteLength, 0);
+  const frames = readAll(bytesOf(encodeNodeMessage(9, empty)));
+  assert.is(frames.length, 1);
+  assert.is(frames[0]?.attachment.length, 0);
+});
+
 test.run();
