@@ -24,6 +24,8 @@ export interface ClusterOptions {
   readonly readyTimeoutMs?: number;
   /** Connects the nodes through {@link Links}, which a test can cut; without it they talk directly. */
   readonly links?: boolean;
+  /** Called for each node before its first start: to lay its data directory on another disk, for example. */
+  readonly prepare?: (node: NodeProcess) => void;
 }
 
 const READY_TIMEOUT_MS = 20_000;
@@ -32,16 +34,30 @@ const KEEP = process.env['QUORATE_TEST_KEEP'] !== undefined;
 
 const running = new Set<TestCluster>();
 
+/** Makes nodes of one cluster: the `first` are its founders, and every other one waits to be joined. */
+type NodeMaker = (id: string, ports: readonly [mqtt: number, http: number, peer: number]) => NodeProcess;
+
+/** One member as GET /api/v1/cluster shows it. */
+export interface Member {
+  readonly id: string;
+  readonly role: string;
+  readonly voter: boolean;
+  readonly state: string;
+}
+
 /** A cluster of real processes on loopback. */
 export class TestCluster {
-  readonly nodes: readonly NodeProcess[];
+  /** Those it was started with, then those of {@link add}. */
+  readonly nodes: NodeProcess[];
   private readonly folder: string;
   private readonly network: Links | null;
+  private readonly make: NodeMaker;
   private readonly forget: () => void;
 
-  constructor(folder: string, nodes: readonly NodeProcess[], network: Links | null = null) {
+  constructor(folder: string, nodes: readonly NodeProcess[], make: NodeMaker, network: Links | null = null) {
     this.folder = folder;
-    this.nodes = nodes;
+    this.nodes = [...nodes];
+    this.make = make;
     this.network = network;
     this.forget = onFailure(() => this.describe());
     running.add(this);
@@ -52,6 +68,40 @@ export class TestCluster {
     const found = this.nodes.find((node) => node.id === id);
     if (found === undefined) throw new Error(`no node ${id}`);
     return found;
+  }
+
+  /** A node that is not among the first members and waits to be joined. It is not started. */
+  async add(id: string): Promise<NodeProcess> {
+    const node = this.make(id, (await freePorts(3)) as [number, number, number]);
+    this.nodes.push(node);
+    return node;
+  }
+
+  /** The members as this node, or the first one that answers, sees them; undefined when nobody answers. */
+  async members(at?: NodeProcess): Promise<Member[] | undefined> {
+    for (const node of at === undefined ? this.live() : [at]) {
+      try {
+        const { status, body } = await node.get('/api/v1/cluster');
+        if (status === 200) return (JSON.parse(body) as { readonly nodes: Member[] }).nodes;
+      } catch {
+        // The next one may answer.
+      }
+    }
+    return undefined;
+  }
+
+  /** Waits until these and no others have a vote, in the eyes of all of them, and each is ready. */
+  async waitVoters(ids: readonly string[], timeoutMs = READY_TIMEOUT_MS): Promise<void> {
+    const wanted = [...ids].sort().join(',');
+    const look = async (): Promise<boolean> => {
+      const seen = await Promise.all(ids.map((id) => this.members(this.node(id))));
+      return seen.every((members) => {
+        const voters = members?.filter((each) => each.voter).map((each) => each.id);
+        return voters?.sort().join(',') === wanted;
+      });
+    };
+    await waitFor(look, { timeoutMs, what: `${wanted} to be the voters` });
+    await this.waitReady(ids, timeoutMs);
   }
 
   /** The links between the nodes, of a cluster started with them. */
@@ -160,15 +210,15 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
       })
       .join(',');
   const common = { ...(env && { env }), ...(executable !== undefined && { executable }) };
-  const cluster = new TestCluster(
-    folder,
-    specs.map((spec) => {
-      const own = { args: ['--cluster', clusterOf(spec.id), ...args], folder: join(folder, spec.id) };
-      return new NodeProcess({ ...spec, ...common, ...own });
-    }),
-    network,
-  );
+  const make: NodeMaker = (id, [mqttPort, httpPort, peerPort]) =>
+    new NodeProcess({
+      ...{ id, mqttPort, httpPort, peerPort, ...common },
+      ...{ args: ['--cluster', clusterOf(id), ...args], folder: join(folder, id) },
+    });
+  const nodes = specs.map((spec) => make(spec.id, [spec.mqttPort, spec.httpPort, spec.peerPort]));
+  const cluster = new TestCluster(folder, nodes, make, network);
   try {
+    for (const node of nodes) options.prepare?.(node);
     await Promise.all(cluster.nodes.map((node) => node.start()));
     if (readyTimeoutMs > 0) await cluster.waitReady(undefined, readyTimeoutMs);
   } catch (error) {

@@ -21,6 +21,8 @@ export interface PublisherOptions extends RoamerOptions {
   /** Pause after each acknowledgement; none by default. */
   readonly pauseMs?: number;
   readonly retain?: boolean;
+  /** Bytes of spaces behind the number, which are no part of it; none by default. */
+  readonly paddingBytes?: number;
 }
 
 /** Publishes `1`, `2`, `3`, ... to one topic for as long as it runs. */
@@ -36,16 +38,18 @@ export class Publisher extends Roamer {
   readonly errors: string[] = [];
   private readonly pauseMs: number;
   private readonly retain: boolean;
+  private readonly padding: string;
   private running = true;
   private underWay = 0;
 
   constructor(options: PublisherOptions) {
-    const { topic, qos, window = 4, pauseMs = 0, retain = false, ...rest } = options;
+    const { topic, qos, window = 4, pauseMs = 0, retain = false, paddingBytes = 0, ...rest } = options;
     super(rest);
     this.topic = topic;
     this.qos = qos;
     this.pauseMs = pauseMs;
     this.retain = retain;
+    this.padding = ' '.repeat(paddingBytes);
     for (let at = 0; at < window; at++) this.publishNext();
   }
 
@@ -82,7 +86,7 @@ export class Publisher extends Roamer {
     if (!this.running) return;
     const number = ++this.sent;
     this.underWay++;
-    this.client.publish(this.topic, String(number), { qos: this.qos, retain: this.retain }, (error) => {
+    this.client.publish(this.topic, `${String(number)}${this.padding}`, { qos: this.qos, retain: this.retain }, (error) => {
       this.underWay--;
       const { code } = (error ?? {}) as { readonly code?: unknown };
       if (error && code !== PACKET_IDENTIFIER_NOT_FOUND) {

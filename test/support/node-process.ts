@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -9,6 +9,8 @@ export const QUORATE =
   process.env['QUORATE_TEST_EXECUTABLE'] ??
   fileURLToPath(new URL('../../packages/cli/bin/quorate.js', import.meta.url));
 const HTTP_TIMEOUT_MS = 2_000;
+/** A change of the cluster waits for majorities and elections. */
+const CHANGE_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 30_000;
 
 /** What a {@link NodeProcess} is started with; all addresses are on 127.0.0.1. */
@@ -26,6 +28,9 @@ export interface NodeSpec {
   readonly executable?: string;
 }
 
+/** What of a {@link NodeSpec} may be another at the next start of the same node. */
+export type NodeChange = Partial<Pick<NodeSpec, 'peerPort' | 'args' | 'env'>>;
+
 /** An answer of the HTTP API. */
 export interface HttpAnswer {
   readonly status: number;
@@ -37,9 +42,8 @@ export class NodeProcess {
   readonly id: string;
   readonly mqttPort: number;
   readonly httpPort: number;
-  readonly peerPort: number;
   readonly dataDir: string;
-  private readonly spec: NodeSpec;
+  private spec: NodeSpec;
   private readonly logPath: string;
   private child: ChildProcess | undefined;
 
@@ -48,10 +52,25 @@ export class NodeProcess {
     this.id = spec.id;
     this.mqttPort = spec.mqttPort;
     this.httpPort = spec.httpPort;
-    this.peerPort = spec.peerPort;
     this.dataDir = join(spec.folder, 'data');
     this.logPath = join(spec.folder, 'log');
     mkdirSync(this.dataDir, { recursive: true });
+  }
+
+  get peerPort(): number {
+    return this.spec.peerPort;
+  }
+
+  /** What the next start is to do otherwise; the node must be down. */
+  reconfigure(change: NodeChange): void {
+    if (this.isRunning()) throw new Error(`node ${this.id} is running`);
+    this.spec = { ...this.spec, ...change };
+  }
+
+  /** Deletes everything in the data directory, as an operator or a new disk does; the node must be down. */
+  wipe(): void {
+    if (this.isRunning()) throw new Error(`node ${this.id} is running`);
+    rmSync(this.dataDir, { recursive: true, force: true });
   }
 
   /** The process id, undefined while the node is down. */
@@ -90,6 +109,13 @@ export class NodeProcess {
     } finally {
       closeSync(log);
     }
+  }
+
+  /** Resolves when the process has ended by itself; returns its exit code, null when a signal ended it. */
+  async ended(): Promise<number | null> {
+    const { child } = this;
+    if (child !== undefined && this.isRunning()) await once(child, 'exit');
+    return child?.exitCode ?? null;
   }
 
   /** Sends a signal. One that ends the process is waited for, SIGSTOP and SIGCONT are not. */
@@ -142,6 +168,25 @@ export class NodeProcess {
     const url = `http://127.0.0.1:${this.httpPort}${path}`;
     const response = await fetch(url, { signal: AbortSignal.timeout(HTTP_TIMEOUT_MS) });
     return { status: response.status, body: await response.text() };
+  }
+
+  /** A request with a JSON body, or none, on this node's HTTP API: a change of the cluster. */
+  async send(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<HttpAnswer> {
+    const response = await fetch(`http://127.0.0.1:${this.httpPort}${path}`, {
+      method,
+      signal: AbortSignal.timeout(CHANGE_TIMEOUT_MS),
+      ...(body !== undefined && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    });
+    return { status: response.status, body: await response.text() };
+  }
+
+  /** What GET /readyz says: READY, or why not; undefined when there is no answer. */
+  async readiness(): Promise<string | undefined> {
+    try {
+      return (JSON.parse((await this.get('/readyz')).body) as { readonly code?: string }).code ?? 'READY';
+    } catch {
+      return undefined;
+    }
   }
 
   /** Whether GET /readyz says so; false when there is no answer. */

@@ -9,9 +9,9 @@ import {
 } from '@quorate/storage';
 import type { NodeConfig } from './config/index.ts';
 import type { Logger } from './logging/index.ts';
+import type { Identity } from './runtime/identity.ts';
 import { memoryStores } from './runtime/memory-stores.ts';
 import { type Recovered, recover, type Stores } from './runtime/recovery.ts';
-import type { Identity } from './runtime/replica.ts';
 
 /** What a node has to start with. */
 export interface NodeData {

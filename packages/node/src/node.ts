@@ -9,8 +9,10 @@ import { MqttListener } from './listener/mqtt-listener.ts';
 import type { Logger } from './logging/index.ts';
 import { createMetrics, type Metrics } from './metrics/index.ts';
 import { realClock } from './raft/index.ts';
+import type { SelfDescription } from './runtime/identity.ts';
 import { observe } from './runtime/observe.ts';
-import { Replica, type ReplicaObserver, type SelfDescription } from './runtime/replica.ts';
+import { Replica } from './runtime/replica.ts';
+import type { ReplicaObserver } from './runtime/replica-options.ts';
 import { createView } from './runtime/view.ts';
 import { newPeerCounters, type PeerCounters, type PeerHandlers, PeerTransport } from './transport/index.ts';
 
@@ -106,11 +108,11 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
     draining: () => draining,
     listening: () => clients.listening,
     doubt: data.doubt,
-    notMember: () => replica.notMember,
-    foundingWaitsFor: () => replica.foundingWaitsFor,
+    notMember: () => replica.membership.notMember,
+    foundingWaitsFor: () => replica.membership.foundingWaitsFor,
     exposeMetrics: () => metrics.expose(),
   });
-  const http = createHttpServer({ view, logger, version: VERSION, admin: replica.admin });
+  const http = createHttpServer({ view, logger, version: VERSION, admin: replica.membership.admin });
   closers.push(() => closeHttp(http));
   closers.push(() => {
     clients.destroy();

@@ -73,11 +73,7 @@ async function prepare(failure: Error, config: NodeConfig, logger: Logger): Prom
 }
 
 /** Null when a stop came before there was room. */
-async function startWithRoom(
-  config: NodeConfig,
-  logger: Logger,
-  stopping: () => boolean,
-): Promise<RunningNode | null> {
+async function startWithRoom(config: NodeConfig, logger: Logger, stopping: () => boolean): Promise<RunningNode | null> {
   let said = false;
   for (;;) {
     try {

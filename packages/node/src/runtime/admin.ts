@@ -64,7 +64,11 @@ export class Admin implements NodeAdmin {
     if (leader === nodeId) return operations.begin({ ...request, id }, done);
     if (leader === null) return done(NO_LEADER);
     if (this.#forwarded.size >= MAX_FORWARDED) {
-      return done({ ok: false, code: 'NOT_READY', reason: `${String(MAX_FORWARDED)} changes wait for the leader already` });
+      return done({
+        ok: false,
+        code: 'NOT_READY',
+        reason: `${String(MAX_FORWARDED)} changes wait for the leader already`,
+      });
     }
     if (!send(leader, Channel.adminRequest, encodeAdminRequest({ ...request, id }))) return done(NO_LEADER);
     this.#forwarded.set(id, { deadlineMs: nowMs() + FORWARDED_MS, done });
@@ -90,7 +94,11 @@ export class Admin implements NodeAdmin {
     for (const [id, { deadlineMs, done }] of this.#forwarded) {
       if (nowMs < deadlineMs) continue;
       this.#forwarded.delete(id);
-      done({ ok: false, code: 'TIMEOUT', reason: 'the leader did not answer: look at the cluster before asking again' });
+      done({
+        ok: false,
+        code: 'TIMEOUT',
+        reason: 'the leader did not answer: look at the cluster before asking again',
+      });
     }
   }
 }

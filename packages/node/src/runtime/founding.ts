@@ -73,7 +73,10 @@ export class Founding {
     const configuration = decodeConfiguration(bytes);
     if (tagOf(configuration, from) !== peer(from)?.directoryId) return;
     if (tagOf(configuration, nodeId) !== directoryId) {
-      logger.warn({ from }, `${from} founded the cluster with another data directory of ${nodeId}: waiting to be let in`);
+      logger.warn(
+        { from },
+        `${from} founded the cluster with another data directory of ${nodeId}: waiting to be let in`,
+      );
       return;
     }
     this.#store(configuration);

@@ -6,16 +6,10 @@ export { loadConfig } from '../config/load.ts';
 export type { NodeConfig } from '../config/schema.ts';
 export type { Clock } from '../raft/clock.ts';
 export type { PeerHandlers, TransportLogger } from '../transport/types.ts';
+export { type Identity, Readmitted, type SelfDescription } from './identity.ts';
 export { memoryStores } from './memory-stores.ts';
 export { type Recovered, recover, type Stores } from './recovery.ts';
-export {
-  type Identity,
-  Readmitted,
-  Replica,
-  type ReplicaObserver,
-  type ReplicaOptions,
-  type SelfDescription,
-  type Transport,
-} from './replica.ts';
+export { Replica } from './replica.ts';
+export type { ReplicaObserver, ReplicaOptions, Transport } from './replica-options.ts';
 export type { SnapshotHome } from './snapshots.ts';
 export { StateDiverged } from './state-comparison.ts';

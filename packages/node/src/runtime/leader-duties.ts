@@ -39,6 +39,8 @@ export class LeaderDuties {
   #sinceMs = 0;
   #calledMs = 0;
   #lastTickMs = 0;
+  /** The state when the last tick was proposed. */
+  #tickedIndex = 0;
   #lastCheckpointMs = 0;
   #bytesSinceCheckpoint = 0;
   /** A checkpoint is proposed in this term and not applied. */
@@ -127,11 +129,19 @@ export class LeaderDuties {
     }
     this.#giveUpSilent(nowMs);
     this.#checkpoint(nowMs, status);
-    if (nowMs - this.#lastTickMs >= TICK_INTERVAL_MS && state.timers.size > 0) {
-      this.#lastTickMs = nowMs;
-      writeTick(broker.proposer.open());
-      broker.proposer.added(NOBODY, 0, 0);
-    }
+    this.#tick(nowMs);
+  }
+
+  /** One tick does a bounded part of what is due: the next one follows when it is applied, until nothing is. */
+  #tick(nowMs: number): void {
+    const { broker } = this.#options;
+    const { state } = broker.machine;
+    const due = state.hasDue ? state.appliedIndex > this.#tickedIndex : nowMs - this.#lastTickMs >= TICK_INTERVAL_MS;
+    if (!due || (state.timers.size === 0 && !state.hasDue)) return;
+    this.#lastTickMs = nowMs;
+    this.#tickedIndex = state.appliedIndex;
+    writeTick(broker.proposer.open());
+    broker.proposer.added(NOBODY, 0, 0);
   }
 
   #checkpoint(nowMs: number, status: Status): void {

@@ -1,5 +1,5 @@
 import { type Broker, type MemberRecord, NOBODY, writeMember, writeMemberRemoved } from '@quorate/broker';
-import { type MembershipChange, type MembershipResult, type Status } from '@quorate/consensus';
+import type { MembershipChange, MembershipResult, Status } from '@quorate/consensus';
 import type { TransportLogger } from '../transport/index.ts';
 import type { Peers } from './peers.ts';
 
@@ -76,7 +76,8 @@ export class MemberDuties {
     this.#changing = null;
     const done = this.#onResult;
     this.#onResult = null;
-    if (!result.ok) this.#options.logger.info({ code: result.code }, `the members stay as they are: ${result.reason ?? ''}`);
+    if (!result.ok)
+      this.#options.logger.info({ code: result.code }, `the members stay as they are: ${result.reason ?? ''}`);
     done?.(result);
   }
 
@@ -175,4 +176,3 @@ export class MemberDuties {
 }
 
 type Step = { readonly members: Members; readonly reason: string } | 'proposed';
-

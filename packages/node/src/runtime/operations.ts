@@ -75,7 +75,10 @@ export class Operations {
     const address = parseAddress(peer);
     if (address === undefined) return refusal('INVALID', `${peer} is no address: expected HOST:PORT`);
     if (this.#isMember(nodeId)) {
-      return refusal('ALREADY_A_MEMBER', `${nodeId} is a member; to let another node in under this name remove it first`);
+      return refusal(
+        'ALREADY_A_MEMBER',
+        `${nodeId} is a member; to let another node in under this name remove it first`,
+      );
     }
     if (replaces !== null && !this.#options.status().configuration.voters.includes(replaces)) {
       return refusal('NOT_A_MEMBER', `${replaces}, which ${nodeId} is to replace, is not a member with a vote`);
@@ -103,13 +106,15 @@ export class Operations {
   *#remove(nodeId: string): Steps {
     const { broker, duties } = this.#options;
     const known = (): boolean => broker.machine.state.members.has(nodeId);
-    if (!this.#isMember(nodeId) && !known()) return refusal('NOT_A_MEMBER', `${nodeId} is not a member of this cluster`);
+    if (!this.#isMember(nodeId) && !known())
+      return refusal('NOT_A_MEMBER', `${nodeId} is not a member of this cluster`);
     duties.leaving.add(nodeId);
     try {
       // First, so that no later leader lets it in again.
       if (known()) {
         duties.removeMember(nodeId);
-        if (!(yield* this.#until(() => !known(), COMMIT_MS))) return this.#lost() ?? timeout(`${nodeId} is still a member`);
+        if (!(yield* this.#until(() => !known(), COMMIT_MS)))
+          return this.#lost() ?? timeout(`${nodeId} is still a member`);
       }
       if (!this.#isMember(nodeId)) return accepted(`${nodeId} is not waited for any more`);
       if (!(yield* this.#until(() => duties.ready, READY_MS))) {

@@ -1,134 +1,24 @@
-import { Broker, type BrokerEnvironment, type NodeUp, type State } from '@quorate/broker';
-import { EntryType, isVoter, type Message, members, type NodeId, RaftCore, type Status } from '@quorate/consensus';
-import { formatAddress } from '../config/address.ts';
-import type { NodeConfig } from '../config/index.ts';
-import type { Clock } from '../raft/index.ts';
+import { Broker, type BrokerEnvironment, type State } from '@quorate/broker';
+import { EntryType, type Message, RaftCore, type Status } from '@quorate/consensus';
 import { RaftDriver } from '../raft/index.ts';
-import type { HostPort, PeerHandlers, TransportLogger } from '../transport/index.ts';
-import { Admin } from './admin.ts';
+import type { PeerHandlers } from '../transport/index.ts';
 import { Channel, decodeEpoch, encodeEpoch } from './channels.ts';
-import { Checkpointer } from './checkpointer.ts';
-import { Founding } from './founding.ts';
 import { LeaderDuties } from './leader-duties.ts';
 import { ServingLease } from './lease.ts';
-import { MemberDuties } from './member-duties.ts';
-import { Operations } from './operations.ts';
-import { Peers } from './peers.ts';
+import { leaseWaitMs, longestLeaseMs } from './lease-times.ts';
+import { sayLeader, saySlowWrite } from './log-lines.ts';
+import { Membership } from './membership.ts';
+import { nodeUpOf } from './node-up.ts';
 import { ProposalGate } from './proposal-gate.ts';
-import type { Recovered } from './recovery.ts';
-import { Snapshots } from './snapshots.ts';
-import { StateComparison } from './state-comparison.ts';
+import type { ReplicaOptions, Transport } from './replica-options.ts';
+import { StoredState } from './stored-state.ts';
 
-/** How nodes reach each other: PeerTransport, or a simulated network. */
-export interface Transport {
-  start(): Promise<unknown>;
-  stop(): Promise<void>;
-  sendRaft(to: NodeId, message: Message): boolean;
-  send(to: NodeId, channel: number, payload: Uint8Array): boolean;
-  /** As `send`, on a connection of its own that is made when it is needed: false until it is there. */
-  sendBulk(to: NodeId, channel: number, payload: Uint8Array | readonly Uint8Array[]): boolean;
-  /** Dials a node, or goes on dialling it at other addresses. */
-  setPeer(id: NodeId, addresses: readonly HostPort[]): void;
-  removePeer(id: NodeId): void;
-  /** Sends what was gathered in this turn. */
-  flush(): void;
-  connectedPeers(): NodeId[];
-}
-
-/** Who this node is, durably: the data directory, or a simulated one. */
-export interface Identity {
-  readonly incarnation: number;
-  /** Names this data directory and no other, also none of the same node. */
-  readonly directoryId: string;
-  readonly clusterId: string | null;
-  /** Begins another incarnation, one that is not less than `atLeast`. */
-  nextIncarnation(atLeast?: number): Promise<number>;
-  setClusterId(clusterId: string): Promise<void>;
-  /** Keeps the first configuration of the cluster. */
-  setFounding(configuration: Uint8Array): Promise<void>;
-  /** What this node holds is not to be trusted, at the next start neither. */
-  doubt(reason: string): Promise<void>;
-  /** Data of an earlier time, when this node had a vote, is kept aside. */
-  readonly hasSetAside: boolean;
-  dropSetAside(): Promise<void>;
-}
-
-/** What a node says of itself to its peers, beside names and addresses. */
-export interface SelfDescription {
-  readonly clusterId: string;
-  readonly directoryId: string;
-  readonly incarnation: string;
-  readonly founded: boolean;
-}
-
-/**
- * The cluster lets this node in anew although its data directory is in doubt: what it has is to be set aside, and the node
- * started again.
- */
-export class Readmitted extends Error {
-  readonly code = 'READMITTED';
-
-  /** Under which it was let in: the data directory gets it. */
-  readonly directoryId: string;
-
-  constructor(directoryId: string) {
-    super('the cluster takes this node in anew: what its data directory held is set aside, and it starts from nothing');
-    this.name = 'Readmitted';
-    this.directoryId = directoryId;
-  }
-}
-
-/** What happened, for metrics. */
-export interface ReplicaObserver {
-  /** A batch of this node from its sealing to its application. */
-  batchApplied(durationMs: number, commands: number): void;
-  logWritten(durationMs: number, sizeBytes: number): void;
-  checkpointWritten(durationMs: number): void;
-  leaderChanged(): void;
-}
-
-export interface ReplicaOptions {
-  readonly config: NodeConfig;
-  readonly version: string;
-  readonly logger: TransportLogger;
-  readonly observer: ReplicaObserver;
-  readonly clock: Clock;
-  /** Drawn anew at each start: of the election timeouts, and what tells this start's reads from those before. */
-  readonly seed: number;
-  /** A string that no other call anywhere returns. */
-  readonly newId: () => string;
-  readonly identity: Identity;
-  readonly recovered: Recovered;
-  /**
-   * The stores are a stand-in for a data directory that is in doubt: the node has no part in anything until the others,
-   * a quorum without it, take it in as a new one (`Readmitted`).
-   */
-  readonly standIn?: boolean;
-  readonly createTransport: (handlers: PeerHandlers, describe: () => SelfDescription) => Transport;
-  /** Once, when this node can not go on: nothing is acknowledged after it. */
-  readonly onFatal: (error: unknown) => void;
-}
-
-/** Clocks of machines drift apart, and a thread may be held up between reading the clock and acting on it. */
-const LEASE_DRIFT = 1.1;
-const LEASE_MARGIN_MS = 100;
 const BROKER_TICK_MS = 10;
 const MIB = 1024 * 1024;
 const NOTHING = new Uint8Array(0);
 const READS_PER_START = 2 ** 20;
 /** Unapplied proposals of this node beyond which its clients are not read. */
 const MAX_UNAPPLIED_BYTES = 8 * MIB;
-
-/** The longest lease that any member may serve on. */
-function longestLeaseMs(state: State, ownMs: number): number {
-  let longestMs = ownMs;
-  for (const node of state.nodes.values()) longestMs = Math.max(longestMs, node.leaseMs);
-  return longestMs;
-}
-
-function leaseWaitMs(leaseMs: number): number {
-  return leaseMs * LEASE_DRIFT + LEASE_MARGIN_MS;
-}
 
 /**
  * One member of the cluster: the log, the state and the clients' side of it, joined. Clock, network, disk and
@@ -138,26 +28,17 @@ export class Replica {
   readonly broker: Broker;
   readonly driver: RaftDriver;
   readonly transport: Transport;
-  readonly admin: Admin;
+  readonly membership: Membership;
   readonly #options: ReplicaOptions;
   readonly #lease: ServingLease;
   readonly #gate: ProposalGate;
   readonly #duties: LeaderDuties;
-  readonly #checkpointer: Checkpointer;
-  readonly #peers: Peers;
-  readonly #founding: Founding;
-  readonly #members: MemberDuties;
-  readonly #snapshots: Snapshots;
-  readonly #comparison: StateComparison;
+  readonly #stored: StoredState;
   readonly #timers: (() => void)[] = [];
-  /** Peers that refused this node as one of another cluster. */
-  readonly #refusedBy = new Set<string>();
   #status: Status;
   /** `flush` is asked for and was not done yet. */
   #flushDue = false;
   #flushSoonDue = false;
-  /** The leader says that this node is none of its members. */
-  #notMember = false;
   #stopped = false;
   #failed = false;
 
@@ -168,13 +49,8 @@ export class Replica {
     this.driver = this.#createDriver();
     this.#status = this.driver.status();
     const { broker, driver } = this;
-    this.#peers = new Peers({
-      nodeId: config.nodeId,
-      cluster: config.cluster,
-      configuration: () => this.#status.configuration,
-      state: () => broker.machine.state,
-    });
-    this.transport = options.createTransport(this.#peerHandlers(), () => this.#describe());
+    this.membership = this.#createMembership();
+    this.transport = options.createTransport(this.#peerHandlers(), () => this.membership.describe());
     this.#lease = new ServingLease({
       leaseMs: config.serving.leaseMs,
       readIndex: () => driver.readIndex(),
@@ -183,14 +59,9 @@ export class Replica {
         broker.extendLease(untilMs);
       },
     });
-    this.#founding = this.#createFounding();
-    this.#comparison = this.#createComparison();
-    this.#checkpointer = this.#createCheckpointer(recovered);
-    this.#snapshots = this.#createSnapshots(recovered);
+    this.#stored = this.#createStored();
     this.#gate = this.#createGate();
     this.#duties = this.#createDuties();
-    this.#members = this.#createMembers();
-    this.admin = this.#createAdmin();
     if (identity.clusterId === null && recovered.state.clusterId !== null) {
       identity.setClusterId(recovered.state.clusterId).catch(this.fail);
     }
@@ -203,16 +74,6 @@ export class Replica {
     return this.#status;
   }
 
-  /** The leader said that this node is none of its members. */
-  get notMember(): boolean {
-    return this.#notMember;
-  }
-
-  /** Members without whom the cluster is not founded; null once it is, or when this node has no part in that. */
-  get foundingWaitsFor(): readonly string[] | null {
-    return this.#founding.unborn ? this.#founding.missing : null;
-  }
-
   /** `onFatal` was called. */
   get failed(): boolean {
     return this.#failed;
@@ -222,7 +83,7 @@ export class Replica {
   async start(): Promise<void> {
     const { clock } = this.#options;
     await this.transport.start();
-    this.#peers.dial(this.transport);
+    this.membership.dial();
     this.driver.start();
     this.#register(this.#options.identity.incarnation);
     this.#timers.push(
@@ -245,8 +106,7 @@ export class Replica {
     this.#halt();
     await this.driver.stop();
     await this.transport.stop();
-    await this.#snapshots.stop();
-    await this.#checkpointer.stop();
+    await this.#stored.stop();
     await this.#options.recovered.log.close();
   }
 
@@ -285,9 +145,8 @@ export class Replica {
       },
       {
         onCheckpoint: (taker, compactIndex) => {
-          const { appliedIndex: index, appliedTerm: term, nowMs: stampMs } = this.broker.machine.state;
-          const facts = { index, term, stampMs, configuration: this.driver.configurationAt(index) };
-          this.#checkpointer.add(taker, facts, compactIndex, this.#duties.checkpointed(clock.nowMs(), index));
+          const logBytes = this.#duties.checkpointed(clock.nowMs(), taker.appliedIndex);
+          this.#stored.checkpoint(taker, compactIndex, logBytes);
         },
         onClusterNamed: (clusterId) => {
           logger.info({ clusterId }, `this is cluster ${clusterId}`);
@@ -300,13 +159,13 @@ export class Replica {
         onNodeChanged: (nodeId, incarnation, up) => {
           this.#duties.nodeChanged(nodeId, up, clock.nowMs());
           this.#leasesChanged();
-          this.#peers.touch();
+          this.membership.peers.touch();
           logger.info({ peer: nodeId, incarnation }, up ? `${nodeId} joined` : `${nodeId} was given up`);
           // With another data directory, whose incarnations began by a clock that was behind.
           if (nodeId === config.nodeId && incarnation > identity.incarnation) this.#registerAnew();
         },
         onMembersChanged: () => {
-          this.#peers.touch();
+          this.membership.peers.touch();
         },
       },
     );
@@ -327,53 +186,43 @@ export class Replica {
     }, this.fail);
   }
 
-  #describe(): SelfDescription {
-    const { identity } = this.#options;
-    return {
-      clusterId: identity.clusterId ?? '',
-      directoryId: identity.directoryId,
-      incarnation: String(identity.incarnation),
-      founded: this.#founding.writing || members(this.#status.configuration).length > 0,
-    };
-  }
-
-  #createFounding(): Founding {
-    const { config, identity, logger, standIn } = this.#options;
-    return new Founding({
-      nodeId: config.nodeId,
-      bootstrapMembers: standIn === true ? [] : [...config.cluster.keys()].sort(),
-      directoryId: identity.directoryId,
-      clusterId: () => identity.clusterId,
-      configuration: () => {
-        const { configuration, configurationIndex } = this.driver.status();
-        return { configuration, index: configurationIndex ?? 0 };
-      },
-      store: (configuration) => identity.setFounding(configuration),
-      bootstrap: (configuration) => {
-        this.driver.bootstrap(configuration);
-      },
-      peer: (nodeId) => this.#peers.get(nodeId),
-      send: (to, configuration) => {
-        this.transport.send(to, Channel.founding, configuration);
-      },
+  #createMembership(): Membership {
+    const { config, identity, standIn, logger, clock } = this.#options;
+    return new Membership({
+      config,
+      identity,
+      standIn: standIn === true,
+      broker: this.broker,
+      driver: this.driver,
+      status: () => this.#status,
+      transport: () => this.transport,
+      nowMs: () => clock.nowMs(),
       logger,
       onFatal: this.fail,
     });
   }
 
-  #createComparison(): StateComparison {
-    const { config, logger, identity } = this.#options;
-    return new StateComparison({
-      nodeId: config.nodeId,
+  #createStored(): StoredState {
+    const { config, identity, recovered, clock, logger, observer } = this.#options;
+    return new StoredState({
+      config,
+      identity,
+      recovered,
+      broker: this.broker,
+      driver: this.driver,
       configuration: () => this.#status.configuration,
-      broadcast: (payload) => {
-        for (const id of members(this.#status.configuration)) {
-          if (id !== config.nodeId && this.#peers.get(id) !== undefined) {
-            this.transport.send(id, Channel.checkpointSum, payload);
-          }
-        }
+      clock,
+      send: (to, channel, payload) => {
+        if (!this.#stopped) this.transport.send(to, channel, payload);
       },
-      logger,
+      sendBulk: (to, channel, payload) => this.transport.sendBulk(to, channel, payload),
+      isConnected: (nodeId) => this.membership.peers.get(nodeId) !== undefined,
+      onCheckpointWritten: (durationMs) => {
+        observer.checkpointWritten(durationMs);
+      },
+      onRestored: (state, clusterId) => {
+        this.#restore(state, clusterId);
+      },
       onDiverged: (error) => {
         // Nothing leaves this node from here on, whatever the disk does with the mark.
         this.#halt();
@@ -381,51 +230,6 @@ export class Replica {
           () => this.#die(error),
           (cause: unknown) => this.#die(cause),
         );
-      },
-    });
-  }
-
-  #createCheckpointer({ stateStore, log, stored, initial }: Recovered): Checkpointer {
-    const { observer, clock, config } = this.#options;
-    return new Checkpointer(
-      {
-        log,
-        snapshots: this.#options.recovered.snapshots.store,
-        nowMs: () => clock.nowMs(),
-        defer: (task) => {
-          clock.defer(task);
-        },
-        compactEntries: config.checkpoint.compactEntries,
-        compact: (index, term) => {
-          this.driver.compact(index, term);
-        },
-        onWritten: (durationMs) => {
-          observer.checkpointWritten(durationMs);
-        },
-        onSum: (index, sum) => {
-          if (!this.#stopped) this.#comparison.own(index, sum);
-        },
-        onFatal: this.fail,
-      },
-      stateStore,
-      stored,
-      initial.snapshotIndex,
-    );
-  }
-
-  #createSnapshots({ snapshots, log }: Recovered): Snapshots {
-    const { clock, identity, logger } = this.#options;
-    return new Snapshots({
-      home: snapshots,
-      log,
-      driver: this.driver,
-      checkpointer: this.#checkpointer,
-      clusterId: () => identity.clusterId,
-      appliedIndex: () => this.broker.machine.state.appliedIndex,
-      nowMs: () => clock.nowMs(),
-      send: (to, payload) => this.transport.sendBulk(to, Channel.snapshot, payload),
-      restore: (state, clusterId) => {
-        this.#restore(state, clusterId);
       },
       logger,
       onFatal: this.fail,
@@ -439,8 +243,8 @@ export class Replica {
     this.#leasesChanged(state);
     this.broker.restore(state);
     this.#duties.restored();
-    this.#comparison.reset();
-    this.#peers.touch();
+    this.#stored.restored();
+    this.membership.peers.touch();
     if (identity.clusterId === null) identity.setClusterId(clusterId).catch(this.fail);
     this.#registerAnew();
   }
@@ -466,42 +270,9 @@ export class Replica {
       checkpointIntervalMs: config.checkpoint.intervalMs,
       checkpointBytes: config.checkpoint.maxBytes,
       keepLogBytes: config.checkpoint.keepLogBytes,
-      checkpointsWaiting: () => this.#checkpointer.waiting,
-      snapshotIndex: () => this.#snapshots.oldestIndex,
+      checkpointsWaiting: () => this.#stored.waiting,
+      snapshotIndex: () => this.#stored.snapshots.oldestIndex,
     });
-  }
-
-  #createMembers(): MemberDuties {
-    return new MemberDuties({
-      broker: this.broker,
-      peers: this.#peers,
-      status: () => this.driver.status(),
-      change: (change) => {
-        this.driver.changeMembership(change);
-      },
-      handOver: () => {
-        this.driver.transferLeadership(null);
-      },
-      logger: this.#options.logger,
-    });
-  }
-
-  #createAdmin(): Admin {
-    const { clock, config } = this.#options;
-    const nowMs = (): number => clock.nowMs();
-    const status = (): Status => this.driver.status();
-    const operations = new Operations({
-      broker: this.broker,
-      peers: this.#peers,
-      duties: this.#members,
-      status,
-      transfer: (to) => {
-        this.driver.transferLeadership(to);
-      },
-      nowMs,
-    });
-    const send = (to: string, channel: number, payload: Uint8Array): boolean => this.transport.send(to, channel, payload);
-    return new Admin({ nodeId: config.nodeId, operations, status, send, nowMs });
   }
 
   #environment(): BrokerEnvironment {
@@ -541,7 +312,7 @@ export class Replica {
       firstReadId: seed * READS_PER_START,
       limits: { tickIntervalMs: raft.tickIntervalMs, slowWriteMs: raft.slowWriteMs },
       send: (to, message) => {
-        if (this.#peers.maySend(to, message)) this.transport.sendRaft(to, message);
+        if (this.membership.peers.maySend(to, message)) this.transport.sendRaft(to, message);
       },
       flush: () => {
         this.transport.flush();
@@ -568,20 +339,16 @@ export class Replica {
         },
         onFatal: this.fail,
         onSlowWrite: (durationMs, sizeBytes) => {
-          const ms = Math.round(durationMs);
-          logger.warn(
-            { durationMs: ms, sizeBytes },
-            `slow disk: a log write of ${String(sizeBytes)} bytes takes ${String(ms)} ms`,
-          );
+          saySlowWrite(logger, durationMs, sizeBytes);
         },
         onWriteDone: (durationMs, sizeBytes) => {
           observer.logWritten(durationMs, sizeBytes);
         },
         onSendSnapshot: (request) => {
-          this.#snapshots.request(request);
+          this.#stored.request(request);
         },
         onMembershipResult: (result) => {
-          this.#members.result(result);
+          this.membership.onResult(result);
         },
       },
     });
@@ -596,34 +363,26 @@ export class Replica {
         this.#onNodeMessage(from, channel, payload);
       },
       onConnected: (peer, hello) => {
-        this.#refusedBy.delete(peer);
-        this.#peers.connected(peer, hello);
-        this.#founding.connected(peer);
-        this.#tellStranger(peer);
+        this.membership.connected(peer, hello);
         // What was on its way to the leader when the connection broke is lost.
         if (peer === this.#status.leader) this.broker.proposer.resend();
       },
       onDisconnected: (peer) => {
-        this.#peers.disconnected(peer);
-        this.#snapshots.peerLost(peer);
+        this.membership.disconnected(peer);
+        this.#stored.snapshots.peerLost(peer);
         this.driver.peerLost(peer);
       },
       onUnreachable: (peer) => {
         this.driver.peerUnreachable(peer);
       },
       onRejected: (peer, code, reason) => {
-        this.#onRejected(peer, code, reason);
+        this.membership.rejected(peer, code, reason);
       },
     };
   }
 
   #receive(from: string, message: Message): void {
-    if (this.#stopped || this.#founding.writing) return;
-    if (message.kind === 'appendRequest' || message.kind === 'heartbeat') {
-      this.#notMember = false;
-      if (this.#options.standIn === true) return this.fail(new Readmitted(this.#options.identity.directoryId));
-    }
-    if (!this.#peers.mayReceive(from, message)) return;
+    if (this.#stopped || !this.membership.mayReceive(from, message)) return;
     if (message.kind === 'readIndexRequest' && !this.#duties.answersReadsOf(from, this.#options.clock.nowMs())) return;
     this.driver.receive(from, message);
   }
@@ -632,7 +391,7 @@ export class Replica {
     if (this.#stopped) return;
     switch (channel) {
       case Channel.proposal:
-        if (this.#status.role === 'leader' && this.#peers.isAdmitted(from)) this.#gate.add(from, payload);
+        if (this.#status.role === 'leader' && this.membership.peers.isAdmitted(from)) this.#gate.add(from, payload);
         return;
       case Channel.qos0:
         this.#receiveQoS0(from, payload);
@@ -642,51 +401,17 @@ export class Replica {
         if (epoch !== null) this.broker.fencing.released(epoch);
         return;
       }
-      case Channel.snapshot:
-        // A node whose own data is in doubt takes nothing in before it is a new one.
-        if (this.#options.standIn === true) return;
-        this.#snapshots.onMessage(from, payload);
-        return;
-      case Channel.founding:
-        this.#founding.received(from, payload);
-        return;
-      case Channel.adminRequest:
-        this.admin.onRequest(from, payload);
-        return;
-      case Channel.adminResponse:
-        this.admin.onResponse(payload);
-        return;
-      case Channel.checkpointSum:
-        this.#comparison.received(from, payload);
-        return;
-      case Channel.notMember:
-        this.#onNotMember(from);
-        return;
       default:
-        this.#options.logger.debug(
-          { from, channel },
-          `a message on channel ${String(channel)} is not known to this version`,
-        );
+        this.#onOtherMessage(from, channel, payload);
     }
   }
 
-  /** A node that is connected and is no member waits for what never comes, unless it is told. */
-  #tellStranger(peer: string): void {
-    const { configuration, role } = this.#status;
-    if (role !== 'leader' || members(configuration).includes(peer)) return;
-    if (this.broker.machine.state.members.has(peer)) return;
-    this.transport.send(peer, Channel.notMember, NOTHING);
-  }
-
-  #onNotMember(from: string): void {
-    const { logger, config } = this.#options;
-    if (this.#notMember) return;
-    this.#notMember = true;
-    const address = formatAddress(config.advertise.peer);
-    logger.warn(
-      { from },
-      `this node is not a member of the cluster that ${from} leads: to let it in run quorate join ${config.nodeId}=${address}`,
-    );
+  #onOtherMessage(from: string, channel: number, payload: Uint8Array): void {
+    const { logger, standIn } = this.#options;
+    if (this.membership.onMessage(from, channel, payload)) return;
+    // A node whose own data is in doubt takes nothing in before it is a new one.
+    if (standIn === true || this.#stored.onMessage(from, channel, payload)) return;
+    logger.debug({ from, channel }, `a message on channel ${String(channel)} is not known to this version`);
   }
 
   #receiveQoS0(from: string, messages: Uint8Array): void {
@@ -697,20 +422,6 @@ export class Replica {
       const fields = { peer: from, err: error };
       this.#options.logger.error(fields, `messages from ${from} can not be read: do all nodes run the same release?`);
     }
-  }
-
-  /** Majority of the peers says that this node is of another cluster: its data directory or its configuration is wrong. */
-  #onRejected(peer: string, code: string, reason: string): void {
-    if (code !== 'WRONG_CLUSTER' || this.#status.leader !== null) return;
-    this.#refusedBy.add(peer);
-    const { cluster } = this.#options.config;
-    if (this.#refusedBy.size * 2 < cluster.size) return;
-    this.fail(
-      new Error(
-        `this node and ${[...this.#refusedBy].join(', ')} belong to different clusters (${reason}): ` +
-          'check cluster in the configuration, and that dataDir is the one of this cluster',
-      ),
-    );
   }
 
   #transmit(batch: Buffer): void {
@@ -748,34 +459,20 @@ export class Replica {
     const before = this.#status;
     this.#status = status;
     this.#duties.onStatus(status, this.#options.clock.nowMs());
-    this.#peers.touch();
-    if (before.role === 'leader' && status.role !== 'leader') {
-      this.#snapshots.stepDown();
-      this.#members.stepDown();
-    }
-    if (status.role === 'leader') for (const peer of this.transport.connectedPeers()) this.#tellStranger(peer);
-    this.#forgetSetAside(status);
+    if (before.role === 'leader' && status.role !== 'leader') this.#stored.snapshots.stepDown();
+    this.membership.onStatus(before, status);
     if (status.leader !== before.leader || status.term !== before.term) this.#leaderChanged(before, status);
     this.#openGate();
   }
 
-  /** With a vote again this node holds what the cluster holds: what was set aside is of no use any more. */
-  #forgetSetAside({ configuration, configurationCommitted }: Status): void {
-    const { identity, config } = this.#options;
-    if (!identity.hasSetAside || configurationCommitted !== true || !isVoter(configuration, config.nodeId)) return;
-    if (configuration.memberTags?.[config.nodeId] === identity.directoryId) identity.dropSetAside().catch(this.fail);
-  }
-
   #leaderChanged(before: Status, status: Status): void {
     const { logger, observer, config } = this.#options;
-    const { leader, term, role } = status;
+    const { leader } = status;
     this.#gate.reset();
     this.broker.leader = leader;
     if (leader !== before.leader) {
       observer.leaderChanged();
-      if (leader === null) logger.warn({ term, role }, `there is no leader in term ${String(term)}`);
-      else if (leader === config.nodeId) logger.info({ term }, `this node leads term ${String(term)}`);
-      else logger.info({ term, leader }, `${leader} leads term ${String(term)}`);
+      sayLeader(logger, config.nodeId, status);
     }
     if (leader === null) return;
     this.broker.proposer.resend();
@@ -791,27 +488,17 @@ export class Replica {
   }
 
   #register(incarnation: number): void {
-    const { advertise } = this.#options.config;
-    const node: NodeUp = {
-      mqtt: formatAddress(advertise.mqtt),
-      http: formatAddress(advertise.http),
-      peer: formatAddress(advertise.peer),
-      version: this.#options.version,
-      leaseMs: this.#options.config.serving.leaseMs,
-    };
-    this.broker.register(incarnation, node);
+    const { config, version } = this.#options;
+    this.broker.register(incarnation, nodeUpOf(config, version));
   }
 
   #tick(): void {
     try {
       const nowMs = this.#options.clock.nowMs();
       this.#lease.tick(nowMs);
-      this.#peers.dial(this.transport);
-      this.#founding.tick(nowMs);
       this.#duties.tick(nowMs, this.driver.status());
-      this.#members.tick(nowMs);
-      this.#snapshots.tick(nowMs);
-      this.admin.tick(nowMs);
+      this.membership.tick(nowMs);
+      this.#stored.snapshots.tick(nowMs);
       this.#gate.retry();
       this.broker.tick(nowMs);
     } catch (error) {

@@ -30,10 +30,7 @@ export interface SnapshotHome {
 export interface SnapshotsOptions {
   readonly home: SnapshotHome;
   readonly log: NodeLog;
-  readonly driver: Pick<
-    RaftDriver,
-    'acceptsSnapshot' | 'install' | 'snapshotReceiving' | 'snapshotSent' | 'status'
-  >;
+  readonly driver: Pick<RaftDriver, 'acceptsSnapshot' | 'install' | 'snapshotReceiving' | 'snapshotSent' | 'status'>;
   readonly checkpointer: Checkpointer;
   readonly clusterId: () => string | null;
   readonly appliedIndex: () => number;
