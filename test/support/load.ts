@@ -86,18 +86,23 @@ export class Publisher extends Roamer {
     if (!this.running) return;
     const number = ++this.sent;
     this.underWay++;
-    this.client.publish(this.topic, `${String(number)}${this.padding}`, { qos: this.qos, retain: this.retain }, (error) => {
-      this.underWay--;
-      const { code } = (error ?? {}) as { readonly code?: unknown };
-      if (error && code !== PACKET_IDENTIFIER_NOT_FOUND) {
-        if (error.message !== GIVEN_UP) this.errors.push(`${String(number)}: ${error.message}`);
-      } else {
-        this.acked.add(number);
-        this.ackedAtMs.push(performance.now());
-      }
-      if (this.pauseMs === 0) this.publishNext();
-      else setTimeout(() => this.publishNext(), this.pauseMs);
-    });
+    this.client.publish(
+      this.topic,
+      `${String(number)}${this.padding}`,
+      { qos: this.qos, retain: this.retain },
+      (error) => {
+        this.underWay--;
+        const { code } = (error ?? {}) as { readonly code?: unknown };
+        if (error && code !== PACKET_IDENTIFIER_NOT_FOUND) {
+          if (error.message !== GIVEN_UP) this.errors.push(`${String(number)}: ${error.message}`);
+        } else {
+          this.acked.add(number);
+          this.ackedAtMs.push(performance.now());
+        }
+        if (this.pauseMs === 0) this.publishNext();
+        else setTimeout(() => this.publishNext(), this.pauseMs);
+      },
+    );
   }
 }
 

@@ -16,3 +16,14 @@ export function saySlowWrite(logger: TransportLogger, durationMs: number, sizeBy
     `slow disk: a log write of ${String(sizeBytes)} bytes takes ${String(ms)} ms`,
   );
 }
+
+/** A batch that must not get into the log. */
+export function sayRefused(logger: TransportLogger, from: string, reason: string): void {
+  logger.error({ peer: from }, `a batch from ${from} is refused (${reason}): do all nodes run the same release?`);
+}
+
+/** QoS 0 messages that this release can not read. */
+export function sayUnreadable(logger: TransportLogger, from: string, error: unknown): void {
+  const fields = { peer: from, err: error };
+  logger.error(fields, `messages from ${from} can not be read: do all nodes run the same release?`);
+}

@@ -6,7 +6,7 @@ import { Channel, decodeEpoch, encodeEpoch } from './channels.ts';
 import { LeaderDuties } from './leader-duties.ts';
 import { ServingLease } from './lease.ts';
 import { leaseWaitMs, longestLeaseMs } from './lease-times.ts';
-import { sayLeader, saySlowWrite } from './log-lines.ts';
+import { sayLeader, sayRefused, saySlowWrite, sayUnreadable } from './log-lines.ts';
 import { Membership } from './membership.ts';
 import { nodeUpOf } from './node-up.ts';
 import { ProposalGate } from './proposal-gate.ts';
@@ -60,7 +60,13 @@ export class Replica {
       },
     });
     this.#stored = this.#createStored();
-    this.#gate = this.#createGate();
+    this.#gate = new ProposalGate({
+      propose: (batch) => driver.propose(batch),
+      nodeRecord: (nodeId) => broker.machine.state.nodes.get(nodeId),
+      onRefused: (from, reason) => {
+        sayRefused(options.logger, from, reason);
+      },
+    });
     this.#duties = this.#createDuties();
     if (identity.clusterId === null && recovered.state.clusterId !== null) {
       identity.setClusterId(recovered.state.clusterId).catch(this.fail);
@@ -249,17 +255,6 @@ export class Replica {
     this.#registerAnew();
   }
 
-  #createGate(): ProposalGate {
-    const { logger } = this.#options;
-    return new ProposalGate({
-      propose: (batch) => this.driver.propose(batch),
-      nodeRecord: (nodeId) => this.broker.machine.state.nodes.get(nodeId),
-      onRefused: (from, reason) => {
-        logger.error({ peer: from }, `a batch from ${from} is refused (${reason}): do all nodes run the same release?`);
-      },
-    });
-  }
-
   #createDuties(): LeaderDuties {
     const { config, logger, newId, recovered } = this.#options;
     return new LeaderDuties({
@@ -419,8 +414,7 @@ export class Replica {
       this.broker.receiveQoS0(messages);
     } catch (error) {
       // QoS 0 may be lost; it must not stop a node.
-      const fields = { peer: from, err: error };
-      this.#options.logger.error(fields, `messages from ${from} can not be read: do all nodes run the same release?`);
+      sayUnreadable(this.#options.logger, from, error);
     }
   }
 
