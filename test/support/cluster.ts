@@ -34,8 +34,15 @@ const KEEP = process.env['QUORATE_TEST_KEEP'] !== undefined;
 
 const running = new Set<TestCluster>();
 
-/** Makes nodes of one cluster: the `first` are its founders, and every other one waits to be joined. */
-type NodeMaker = (id: string, ports: readonly [mqtt: number, http: number, peer: number]) => NodeProcess;
+type Ports = readonly [mqtt: number, http: number, peer: number];
+
+/** How the nodes of one cluster are started; every node that is not among its first members waits to be joined. */
+interface NodeMaker {
+  /** @param folder of the node, below that of the cluster */
+  readonly make: (id: string, ports: Ports, folder: string) => NodeProcess;
+  /** With its own peer port as given. */
+  readonly argsOf: (id: string, peerPort: number) => string[];
+}
 
 /** One member as GET /api/v1/cluster shows it. */
 export interface Member {
@@ -51,13 +58,14 @@ export class TestCluster {
   readonly nodes: NodeProcess[];
   private readonly folder: string;
   private readonly network: Links | null;
-  private readonly make: NodeMaker;
+  private readonly maker: NodeMaker;
+  private readonly doubles: NodeProcess[] = [];
   private readonly forget: () => void;
 
-  constructor(folder: string, nodes: readonly NodeProcess[], make: NodeMaker, network: Links | null = null) {
+  constructor(folder: string, nodes: readonly NodeProcess[], maker: NodeMaker, network: Links | null = null) {
     this.folder = folder;
     this.nodes = [...nodes];
-    this.make = make;
+    this.maker = maker;
     this.network = network;
     this.forget = onFailure(() => this.describe());
     running.add(this);
@@ -72,9 +80,23 @@ export class TestCluster {
 
   /** A node that is not among the first members and waits to be joined. It is not started. */
   async add(id: string): Promise<NodeProcess> {
-    const node = this.make(id, (await freePorts(3)) as [number, number, number]);
+    const node = this.maker.make(id, (await freePorts(3)) as [number, number, number], id);
     this.nodes.push(node);
     return node;
+  }
+
+  /** Another process under the name of a member, with a data directory and ports of its own, not started. */
+  async double(id: string): Promise<NodeProcess> {
+    const folder = `${id}-double-${String(this.doubles.length)}`;
+    const node = this.maker.make(id, (await freePorts(3)) as [number, number, number], folder);
+    this.doubles.push(node);
+    return node;
+  }
+
+  /** Gives a node that is down another peer address, of which the settings of the others know nothing. */
+  async move(node: NodeProcess): Promise<void> {
+    const [peerPort] = (await freePorts(1)) as [number];
+    node.reconfigure({ peerPort, args: this.maker.argsOf(node.id, peerPort) });
   }
 
   /** The members as this node, or the first one that answers, sees them; undefined when nobody answers. */
@@ -153,14 +175,14 @@ export class TestCluster {
 
   /** Kills every node and removes data and logs. May be called more than once. */
   async stopAll(): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.kill('SIGKILL')));
+    await Promise.all([...this.nodes, ...this.doubles].map((node) => node.kill('SIGKILL')));
     await this.network?.close();
     this.dispose();
   }
 
   /** What {@link stopAll} does, without waiting; for the exit of the test process. */
   dispose(): void {
-    for (const node of this.nodes) node.killNow();
+    for (const node of [...this.nodes, ...this.doubles]) node.killNow();
     this.forget();
     running.delete(this);
     if (KEEP) process.stdout.write(`kept ${this.folder}\n`);
@@ -202,21 +224,25 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     args.push('--config', file);
   }
   // Bootstrap compares ids only: every node may have its own way to the others.
-  const clusterOf = (id: string): string =>
+  const clusterOf = (id: string, peerPort: number): string =>
     specs
       .map((spec) => {
-        const port = network === null || spec.id === id ? spec.peerPort : network.port(id, spec.id);
+        const port = spec.id === id ? peerPort : (network?.port(id, spec.id) ?? spec.peerPort);
         return `${spec.id}=127.0.0.1:${String(port)}`;
       })
       .join(',');
+  const argsOf = (id: string, peerPort: number): string[] => ['--cluster', clusterOf(id, peerPort), ...args];
   const common = { ...(env && { env }), ...(executable !== undefined && { executable }) };
-  const make: NodeMaker = (id, [mqttPort, httpPort, peerPort]) =>
-    new NodeProcess({
-      ...{ id, mqttPort, httpPort, peerPort, ...common },
-      ...{ args: ['--cluster', clusterOf(id), ...args], folder: join(folder, id) },
-    });
-  const nodes = specs.map((spec) => make(spec.id, [spec.mqttPort, spec.httpPort, spec.peerPort]));
-  const cluster = new TestCluster(folder, nodes, make, network);
+  const maker: NodeMaker = {
+    argsOf,
+    make: (id, [mqttPort, httpPort, peerPort], name) =>
+      new NodeProcess({
+        ...{ id, mqttPort, httpPort, peerPort, ...common },
+        ...{ args: argsOf(id, peerPort), folder: join(folder, name) },
+      }),
+  };
+  const nodes = specs.map((spec) => maker.make(spec.id, [spec.mqttPort, spec.httpPort, spec.peerPort], spec.id));
+  const cluster = new TestCluster(folder, nodes, maker, network);
   try {
     for (const node of nodes) options.prepare?.(node);
     await Promise.all(cluster.nodes.map((node) => node.start()));

@@ -71,16 +71,13 @@ export class Replica {
     if (identity.clusterId === null && recovered.state.clusterId !== null) {
       identity.setClusterId(recovered.state.clusterId).catch(this.fail);
     }
-    broker.proposer.onApplied = (durationMs, commands) => {
-      observer.batchApplied(durationMs, commands);
-    };
+    broker.proposer.onApplied = observer.batchApplied;
   }
 
   get status(): Status {
     return this.#status;
   }
 
-  /** `onFatal` was called. */
   get failed(): boolean {
     return this.#failed;
   }
