@@ -14,11 +14,10 @@ import type { ReplicaOptions, Transport } from './replica-options.ts';
 import { StoredState } from './stored-state.ts';
 
 const BROKER_TICK_MS = 10;
-const MIB = 1024 * 1024;
 const NOTHING = new Uint8Array(0);
 const READS_PER_START = 2 ** 20;
 /** Unapplied proposals of this node beyond which its clients are not read. */
-const MAX_UNAPPLIED_BYTES = 8 * MIB;
+const MAX_UNAPPLIED_BYTES = 8 * 1024 * 1024;
 
 /**
  * One member of the cluster: the log, the state and the clients' side of it, joined. Clock, network, disk and
@@ -71,7 +70,9 @@ export class Replica {
     if (identity.clusterId === null && recovered.state.clusterId !== null) {
       identity.setClusterId(recovered.state.clusterId).catch(this.fail);
     }
-    broker.proposer.onApplied = observer.batchApplied;
+    broker.proposer.onApplied = (durationMs, commands) => {
+      observer.batchApplied(durationMs, commands);
+    };
   }
 
   get status(): Status {
