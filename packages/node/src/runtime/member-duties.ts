@@ -128,7 +128,9 @@ export class MemberDuties {
         return { members: { voters, learners, memberTags: { [id]: peer.directoryId } }, reason };
       }
       if (voters.length === 1) continue;
-      if (state.members.get(id)?.voter !== true) {
+      const record = state.members.get(id);
+      // It has replaced whom it was to replace: a node that got that name later must not leave for it once more.
+      if (record?.voter !== true || record.replaces !== null) {
         this.putMember({ nodeId: id, peer: peer.peerAddress, voter: true, replaces: null });
         return 'proposed';
       }
@@ -165,6 +167,11 @@ export class MemberDuties {
       const leaves = replaces !== null && voters.includes(replaces);
       if (leaves && replaces === this.#options.broker.nodeId) {
         this.#options.handOver();
+        return 'proposed';
+      }
+      if (leaves && this.#options.broker.machine.state.members.has(replaces)) {
+        // As with any removal: else it would be let in again for its own record.
+        this.removeMember(replaces);
         return 'proposed';
       }
       const reason = `${id} has caught up and gets its vote${leaves ? ` in place of ${replaces}` : ''}`;

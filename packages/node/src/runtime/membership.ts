@@ -54,6 +54,10 @@ export class Membership {
       cluster: config.cluster,
       configuration: () => options.status().configuration,
       state: () => broker.machine.state,
+      mayLeave: (id) => {
+        const { configurationCommitted, leader } = options.status();
+        return configurationCommitted === true && leader !== id;
+      },
     });
     const { peers } = this;
     this.#founding = this.#createFounding();

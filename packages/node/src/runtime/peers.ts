@@ -27,6 +27,11 @@ export interface PeersOptions {
   readonly cluster: ReadonlyMap<string, HostPort>;
   readonly configuration: () => Configuration;
   readonly state: () => State;
+  /**
+   * Whether a node that is no member any more may be let go: not before that is committed, nor as long as it leads. It
+   * has to bring its own removal to an end, and tell who asked for it.
+   */
+  readonly mayLeave: (nodeId: string) => boolean;
 }
 
 /**
@@ -141,6 +146,10 @@ export class Peers {
     }
     for (const id of [...this.#dialled.keys()]) {
       if (wanted.has(id)) continue;
+      if (!this.#options.mayLeave(id)) {
+        this.#changed = true;
+        continue;
+      }
       this.#dialled.delete(id);
       transport.removePeer(id);
     }

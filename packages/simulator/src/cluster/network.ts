@@ -1,5 +1,7 @@
+import type { Hello } from '@quorate/protocol';
 import type { Rng } from '../world/random.ts';
 import type { World } from '../world/world.ts';
+import { type Direction, newLink, type Link, restart, wayOf, waysOf } from './link.ts';
 
 export interface NetworkProfile {
   /** One way, at least; seldom up to `slowestMs`. */
@@ -7,38 +9,27 @@ export interface NetworkProfile {
   readonly slowestMs: number;
 }
 
-/** One end of a connection between two nodes, as the network calls it. */
+/** Why a handshake was refused. */
+export interface Refused {
+  readonly code: string;
+  readonly reason: string;
+}
+
+/** One end of the connections between two nodes, as the network calls it. */
 export interface Endpoint {
   readonly id: string;
   /** The process runs and would take a connection. */
   readonly alive: () => boolean;
-  readonly onOpen: (peer: string) => void;
+  /** It has the other among its peers, at the address where that is, and dials it. */
+  readonly dials: (peer: string) => boolean;
+  readonly hello: () => Hello;
+  /** Takes a handshake, or says why not. */
+  readonly admit: (hello: Hello) => Refused | null;
+  readonly onRejected: (peer: string, refused: Refused) => void;
+  readonly onOpen: (peer: string, hello: Hello) => void;
   readonly onClosed: (peer: string) => void;
-  readonly onFrame: (peer: string, frame: unknown) => void;
-}
-
-/** A direction of a connection: a stream in order, held up while it is blocked. */
-interface Direction {
-  readonly from: string;
-  readonly to: string;
-  blocked: boolean;
-  /** Since when nothing gets through. */
-  blockedSinceMs: number;
-  lastArrivalMs: number;
-  /** Frames that wait for the direction to be unblocked, oldest first. */
-  readonly held: unknown[];
-}
-
-interface Link {
-  readonly a: string;
-  readonly b: string;
-  readonly ab: Direction;
-  readonly ba: Direction;
-  /** Goes up with every connection; what belongs to an earlier one never arrives. */
-  generation: number;
-  /** Which ends believe that they are connected. */
-  readonly open: Set<string>;
-  attempting: boolean;
+  /** May come before `onOpen`: the other end may hear that both connections are up before this one does. */
+  readonly onFrame: (peer: string, frame: unknown, bulk: boolean) => void;
 }
 
 const FIN = Symbol('fin');
@@ -46,10 +37,23 @@ const FIN = Symbol('fin');
 const SILENCE_MS = 5_000;
 const RECONNECT_MIN_MS = 50;
 const RECONNECT_MAX_MS = 1_000;
+const MAX_BULK_BYTES = 1024 * 1024;
+/** Of a bulk connection. */
+const BULK_BYTES_PER_MS = 4_000;
+
+/** The answer to both handshakes has come: the connection is up for the one who gets it. */
+class Opened {
+  readonly hello: Hello;
+
+  constructor(hello: Hello) {
+    this.hello = hello;
+  }
+}
 
 /**
  * The connections between nodes: like TCP each direction is a stream in order that can be slow, stall for a while and then go on, or
- * break, with everything under way lost. Directions can be blocked one by one, so partitions may be partial and one-way.
+ * break, with everything under way lost. Directions can be blocked one by one, so partitions may be partial and one-way. Bulk has
+ * streams of its own, which are made when they are first used and end with the main ones.
  */
 export class Network {
   readonly #world: World;
@@ -64,9 +68,7 @@ export class Network {
     this.#profile = profile;
     for (const [at, a] of ids.entries()) {
       for (const b of ids.slice(at + 1)) {
-        const ab = direction(a, b);
-        const ba = direction(b, a);
-        const link: Link = { a, b, ab, ba, generation: 0, open: new Set(), attempting: false };
+        const link = newLink(a, b);
         this.#links.set(`${a}>${b}`, link);
         this.#links.set(`${b}>${a}`, link);
       }
@@ -89,48 +91,77 @@ export class Network {
     for (const link of this.#linksOf(id)) this.#closeBy(link, id);
   }
 
-  isOpen(from: string, to: string): boolean {
-    return this.#link(from, to).open.has(from);
+  /** `from` has `to` among its peers from now on. */
+  dial(from: string, to: string): void {
+    const link = this.#link(from, to);
+    if (link.up.size < 2) this.#reconnectSoon(link);
+  }
+
+  /** `from` closes its connections with `to`. */
+  close(from: string, to: string): void {
+    const link = this.#link(from, to);
+    this.#closeBy(link, from);
+    this.#reconnectSoon(link);
   }
 
   /** False when `from` has no connection to `to`. */
   send(from: string, to: string, frame: unknown): boolean {
     const link = this.#link(from, to);
     if (!link.open.has(from)) return false;
-    this.#put(link, from === link.a ? link.ab : link.ba, frame);
+    this.#put(link, wayOf(link, from, false), frame);
+    return true;
+  }
+
+  /** As `send`, on a connection of its own: false as long as there is none, or when it is full. */
+  sendBulk(from: string, to: string, frame: Uint8Array): boolean {
+    const link = this.#link(from, to);
+    if (!link.open.has(from)) return false;
+    const way = wayOf(link, from, true);
+    if (!way.opened) {
+      this.#openBulk(link, way);
+      return false;
+    }
+    if (way.bytes > MAX_BULK_BYTES) return false;
+    this.#put(link, way, frame);
     return true;
   }
 
   block(from: string, to: string): void {
     const link = this.#link(from, to);
-    const way = from === link.a ? link.ab : link.ba;
-    if (way.blocked) return;
-    way.blocked = true;
-    way.blockedSinceMs = this.#world.nowMs;
-    this.#watchSilence(link, way);
+    for (const way of waysOf(link, from)) {
+      if (way.blocked) continue;
+      way.blocked = true;
+      way.blockedSinceMs = this.#world.nowMs;
+      if (!way.bulk) this.#watchSilence(link, way);
+    }
   }
 
   unblock(from: string, to: string): void {
     const link = this.#link(from, to);
-    const way = from === link.a ? link.ab : link.ba;
-    if (!way.blocked) return;
-    way.blocked = false;
-    for (const frame of way.held.splice(0)) this.#transmit(link, way, frame);
-    if (link.open.size < 2) this.#reconnectSoon(link);
+    for (const way of waysOf(link, from)) {
+      if (!way.blocked) continue;
+      way.blocked = false;
+      for (const frame of way.held.splice(0)) this.#transmit(link, way, frame);
+    }
+    if (link.up.size < 2) this.#reconnectSoon(link);
   }
 
   isBlocked(from: string, to: string): boolean {
-    const link = this.#link(from, to);
-    return (from === link.a ? link.ab : link.ba).blocked;
+    return wayOf(this.#link(from, to), from, false).blocked;
   }
 
   /** A reset: both ends see the connection close, and what is under way is lost. */
   reset(a: string, b: string): void {
     const link = this.#link(a, b);
-    link.generation++;
-    this.#drop(link);
+    restart(link, this.#world.nowMs);
     for (const id of [link.a, link.b]) this.#closed(link, id);
     this.#reconnectSoon(link);
+  }
+
+  /** The bulk connections alone break: what is under way on them is lost, and nobody is told. */
+  resetBulk(a: string, b: string): void {
+    const link = this.#link(a, b);
+    for (const from of [a, b]) loseBulk(wayOf(link, from, true));
   }
 
   #link(a: string, b: string): Link {
@@ -143,17 +174,40 @@ export class Network {
     return [...this.#links].filter(([key]) => key.startsWith(`${id}>`)).map(([, link]) => link);
   }
 
+  #openBulk(link: Link, way: Direction): void {
+    if (way.opening || way.blocked) return;
+    way.opening = true;
+    const { generation } = way;
+    const { fastestMs, slowestMs } = this.#profile;
+    this.#world.after(2 * this.#rng.skewed(fastestMs, slowestMs), () => {
+      if (generation !== way.generation) return;
+      way.opening = false;
+      way.opened = link.open.has(way.from) && link.up.has(way.to) && !way.blocked;
+      if (way.opened) this.#world.count('bulk connects');
+    });
+  }
+
   #put(link: Link, way: Direction, frame: unknown): void {
+    if (way.bulk) way.bytes += (frame as Uint8Array).length;
     if (way.blocked) way.held.push(frame);
     else this.#transmit(link, way, frame);
   }
 
+  #latencyMs(): number {
+    return this.#rng.skewed(this.#profile.fastestMs, this.#profile.slowestMs);
+  }
+
   #transmit(link: Link, way: Direction, frame: unknown): void {
-    const { generation } = link;
-    const arrivesMs = this.#world.nowMs + this.#rng.skewed(this.#profile.fastestMs, this.#profile.slowestMs);
-    way.lastArrivalMs = Math.max(way.lastArrivalMs, arrivesMs);
-    this.#world.at(way.lastArrivalMs, () => {
-      if (generation !== link.generation) return;
+    const { generation } = way;
+    const loadMs = way.bulk ? (frame as Uint8Array).length / BULK_BYTES_PER_MS : 0;
+    let arrivesMs = this.#world.nowMs + this.#latencyMs();
+    // The answer to a handshake travels on another socket than what is sent when that is done.
+    if (!(frame instanceof Opened)) {
+      arrivesMs = Math.max(way.lastArrivalMs + loadMs, arrivesMs + loadMs);
+      way.lastArrivalMs = arrivesMs;
+    }
+    this.#world.at(arrivesMs, () => {
+      if (generation !== way.generation) return;
       // What was under way when the direction was cut goes no further.
       if (way.blocked) way.held.push(frame);
       else this.#arrive(link, way, frame);
@@ -161,41 +215,43 @@ export class Network {
   }
 
   #arrive(link: Link, way: Direction, frame: unknown): void {
-    if (!link.open.has(way.to)) return;
+    const { to, from } = way;
+    if (way.bulk) way.bytes -= (frame as Uint8Array).length;
+    if (!link.up.has(to)) return;
+    const endpoint = this.#endpoints.get(to);
     if (frame === FIN) {
-      this.#closed(link, way.to);
+      this.#closed(link, to);
       this.#reconnectSoon(link);
-    } else this.#endpoints.get(way.to)?.onFrame(way.from, frame);
+    } else if (frame instanceof Opened) {
+      link.open.add(to);
+      endpoint?.onOpen(from, frame.hello);
+    } else endpoint?.onFrame(from, frame, way.bulk);
   }
 
   /** `id` closes its side; the other sees it when the news gets through, or after a long silence. */
   #closeBy(link: Link, id: string): void {
-    if (!link.open.has(id)) return;
-    const way = id === link.a ? link.ab : link.ba;
+    if (!link.up.has(id)) return;
+    const way = wayOf(link, id, false);
     this.#closed(link, id);
     this.#put(link, way, FIN);
     if (way.blocked) this.#watchSilence(link, way);
   }
 
   #closed(link: Link, id: string): void {
-    if (!link.open.delete(id)) return;
+    for (const from of [link.a, link.b]) loseBulk(wayOf(link, from, true));
+    if (!link.up.delete(id) || !link.open.delete(id)) return;
     const peer = id === link.a ? link.b : link.a;
     this.#world.note(id, 'peer-closed', peer);
     this.#endpoints.get(id)?.onClosed(peer);
   }
 
-  #drop(link: Link): void {
-    link.ab.held.length = 0;
-    link.ba.held.length = 0;
-  }
-
   /** The receiver of a blocked direction gives up after a long silence. */
   #watchSilence(link: Link, way: Direction): void {
-    const { generation } = link;
+    const { generation } = way;
     const since = this.#world.nowMs;
     this.#world.after(SILENCE_MS, () => {
-      if (generation !== link.generation || !way.blocked || way.blockedSinceMs > since) return;
-      if (!link.open.has(way.to)) return;
+      if (generation !== way.generation || !way.blocked || way.blockedSinceMs > since) return;
+      if (!link.up.has(way.to)) return;
       this.#world.count('peer silence timeout');
       this.#closeBy(link, way.to);
       this.#reconnectSoon(link);
@@ -212,26 +268,50 @@ export class Network {
   }
 
   #tryConnect(link: Link): void {
-    if (link.open.size === 2) return;
+    if (link.up.size === 2) return;
     const a = this.#endpoints.get(link.a);
     const b = this.#endpoints.get(link.b);
     // Whoever is missing attaches later, and whatever is blocked is unblocked: both try again then.
     if (a === undefined || b === undefined || link.ab.blocked || link.ba.blocked) return;
-    if (!a.alive() || !b.alive()) return this.#reconnectSoon(link);
+    const [caller, callee] = a.dials(b.id) ? [a, b] : [b, a];
+    // Nobody dials: whoever does later begins anew.
+    if (!caller.dials(callee.id)) return;
+    if (!caller.alive() || !callee.alive()) return this.#reconnectSoon(link);
+    const hellos = { [caller.id]: caller.hello(), [callee.id]: callee.hello() };
+    const refused = greet(caller, callee);
+    if (refused !== null) {
+      this.#world.count('handshakes refused');
+      return this.#reconnectSoon(link);
+    }
     // The new connection displaces what is left of the old one.
     for (const id of [link.a, link.b]) this.#closed(link, id);
-    link.generation++;
-    this.#drop(link);
-    link.ab.lastArrivalMs = this.#world.nowMs;
-    link.ba.lastArrivalMs = this.#world.nowMs;
-    link.open.add(link.a);
-    link.open.add(link.b);
+    restart(link, this.#world.nowMs);
+    link.up.add(link.a);
+    link.up.add(link.b);
     this.#world.count('peer connects');
-    a.onOpen(link.b);
-    b.onOpen(link.a);
+    for (const way of [link.ab, link.ba]) this.#transmit(link, way, new Opened(hellos[way.from] as Hello));
   }
 }
 
-function direction(from: string, to: string): Direction {
-  return { from, to, blocked: false, blockedSinceMs: 0, lastArrivalMs: 0, held: [] };
+/** Both handshakes: the one who is called dials back. */
+function greet(caller: Endpoint, callee: Endpoint): Refused | null {
+  for (const [from, to] of [
+    [caller, callee],
+    [callee, caller],
+  ] as const) {
+    const refused = to.admit(from.hello());
+    if (refused === null) continue;
+    from.onRejected(to.id, refused);
+    to.onRejected(from.id, refused);
+    return refused;
+  }
+  return null;
+}
+
+function loseBulk(way: Direction): void {
+  way.generation++;
+  way.opened = false;
+  way.opening = false;
+  way.bytes = 0;
+  way.held.length = 0;
 }

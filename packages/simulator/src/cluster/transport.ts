@@ -1,6 +1,13 @@
 import type { Message } from '@quorate/consensus';
-import type { PeerHandlers, Transport } from '@quorate/node/runtime';
 import {
+  checkHello,
+  DirectoryMemory,
+  type PeerHandlers,
+  type SelfDescription,
+  type Transport,
+} from '@quorate/node/runtime';
+import {
+  ConnectionPurpose,
   decodeNodeMessage,
   decodeRaft,
   type EncodedFrame,
@@ -8,17 +15,28 @@ import {
   encodeRaft,
   type Frame,
   FrameReader,
+  type Hello,
   isRaftFrame,
+  PEER_PROTOCOL_VERSION,
 } from '@quorate/protocol';
-import type { Endpoint, Network } from './network.ts';
+import type { World } from '../world/world.ts';
+import type { Endpoint, Network, Refused } from './network.ts';
 
 /** How a transport reaches the node around it: as an event of that node, which a paused process sees later. */
 export type Enter = (task: () => void) => void;
 
 export interface SimulatedTransportOptions {
   readonly id: string;
+  readonly world: World;
   readonly network: Network;
   readonly handlers: PeerHandlers;
+  readonly describe: () => SelfDescription;
+  /** Sorted member ids of this node's `cluster` setting, joined by commas. */
+  readonly bootstrapMembers: string;
+  /** HOST:PORT of a node. */
+  readonly addressOf: (id: string) => string;
+  /** Names this process and no other. */
+  readonly session: string;
   readonly enter: Enter;
   readonly alive: () => boolean;
 }
@@ -28,7 +46,11 @@ const MAX_FRAME_BYTES = 64 * 1024 * 1024;
 /** PeerTransport's place: real frames through the real codec over the simulated network. */
 export class SimulatedTransport implements Transport {
   readonly #options: SimulatedTransportOptions;
-  readonly #connected = new Set<string>();
+  /** With the addresses at which it is dialled. */
+  readonly #peers = new Map<string, readonly string[]>();
+  readonly #connected = new Map<string, Hello>();
+  readonly #directories = new DirectoryMemory();
+  readonly #rejected = new Set<string>();
   #running = false;
 
   constructor(options: SimulatedTransportOptions) {
@@ -60,10 +82,33 @@ export class SimulatedTransport implements Transport {
     return this.#send(to, encodeNodeMessage(channel, payload));
   }
 
+  sendBulk(to: string, channel: number, payload: Uint8Array | readonly Uint8Array[]): boolean {
+    const { network, id } = this.#options;
+    if (!this.#running || !this.#connected.has(to)) return false;
+    return network.sendBulk(id, to, bytesOf(encodeNodeMessage(channel, payload)));
+  }
+
+  setPeer(id: string, addresses: readonly { readonly host: string; readonly port: number }[]): void {
+    this.#peers.set(
+      id,
+      addresses.map(({ host, port }) => `${host}:${String(port)}`),
+    );
+    if (this.#running) this.#options.network.dial(this.#options.id, id);
+  }
+
+  removePeer(id: string): void {
+    if (this.#peers.delete(id) && this.#running) this.#options.network.close(this.#options.id, id);
+  }
+
   flush(): void {}
 
   connectedPeers(): string[] {
-    return [...this.#connected];
+    return [...this.#connected.keys()];
+  }
+
+  /** What a connected peer said of itself. */
+  helloOf(id: string): Hello | null {
+    return this.#connected.get(id) ?? null;
   }
 
   #send(to: string, frame: EncodedFrame): boolean {
@@ -73,15 +118,54 @@ export class SimulatedTransport implements Transport {
     return false;
   }
 
+  #hello(): Hello {
+    const { id, describe, bootstrapMembers, addressOf, session } = this.#options;
+    return {
+      ...describe(),
+      protocolVersion: PEER_PROTOCOL_VERSION,
+      nodeId: id,
+      session,
+      bootstrapMembers,
+      peerAddress: addressOf(id),
+      httpAddress: '',
+      mqttAddress: '',
+      purpose: ConnectionPurpose.main,
+    };
+  }
+
+  /** As `PeerTransport.admit`, with `admitsUnknown` as `node.ts` has it. */
+  #admit(theirs: Hello): Refused | null {
+    const { id, describe } = this.#options;
+    const rejection = checkHello(this.#hello(), theirs) ?? this.#directories.check(theirs);
+    if (rejection !== null) return rejection;
+    if (!this.#peers.has(theirs.nodeId)) {
+      if (theirs.clusterId === '' && describe().clusterId === '') {
+        return { code: 'UNKNOWN_NODE', reason: `${theirs.nodeId} is not among the peers that ${id} knows` };
+      }
+      this.#peers.set(theirs.nodeId, [theirs.peerAddress]);
+    }
+    this.#directories.remember(theirs);
+    return null;
+  }
+
   #endpoint(): Endpoint {
-    const { id, alive, enter, handlers } = this.#options;
+    const { id, alive, enter, handlers, addressOf } = this.#options;
     return {
       id,
       alive,
-      onOpen: (peer) => {
+      dials: (peer) => this.#peers.get(peer)?.includes(addressOf(peer)) === true,
+      hello: () => this.#hello(),
+      admit: (hello) => this.#admit(hello),
+      onRejected: (peer, { code, reason }) => {
+        if (this.#rejected.has(`${peer} ${code}`)) return;
+        this.#rejected.add(`${peer} ${code}`);
+        enter(() => handlers.onRejected(peer, code, reason));
+      },
+      onOpen: (peer, hello) => {
         enter(() => {
-          this.#connected.add(peer);
-          handlers.onConnected(peer, HELLO);
+          this.#rejected.clear();
+          this.#connected.set(peer, hello);
+          handlers.onConnected(peer, hello);
         });
       },
       onClosed: (peer) => {
@@ -89,9 +173,10 @@ export class SimulatedTransport implements Transport {
           if (this.#connected.delete(peer)) handlers.onDisconnected(peer);
         });
       },
-      onFrame: (peer, bytes) => {
+      onFrame: (peer, bytes, bulk) => {
         enter(() => {
-          if (this.#connected.has(peer)) this.#receive(peer, bytes as Buffer);
+          if (bulk) this.#options.world.settle();
+          this.#receive(peer, bytes as Buffer);
         });
       },
     };
@@ -114,17 +199,6 @@ export class SimulatedTransport implements Transport {
     }
   }
 }
-
-const HELLO = {
-  protocolVersion: 1,
-  clusterId: '',
-  bootstrapMembers: '',
-  nodeId: '',
-  incarnation: '',
-  session: '',
-  httpAddress: '',
-  mqttAddress: '',
-} as const;
 
 function bytesOf(frame: EncodedFrame): Buffer {
   if (frame.attachments.length === 0)

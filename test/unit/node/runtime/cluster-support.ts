@@ -21,6 +21,7 @@ import { settle } from '../raft/support.ts';
 
 const TICK_MS = 10;
 const TURNS_PER_TICK = 5;
+const RECENT_LOG_BYTES = 256;
 
 /** What a data directory keeps of who it is. */
 export interface DurableIdentity {
@@ -130,7 +131,7 @@ export class TestCluster {
 
   config(id: string): NodeConfig {
     const addresses = Object.fromEntries(this.#ids.map((each) => [each, addressOf(each)]));
-    return loadConfig({
+    const config = loadConfig({
       values: {
         nodeId: id,
         dataDir: '/nowhere',
@@ -142,6 +143,8 @@ export class TestCluster {
         ...this.#values,
       },
     });
+    // Less than a configuration may have: what is not recent is not there any more once the log is compacted.
+    return { ...config, raft: { ...config.raft, recentLogBytes: RECENT_LOG_BYTES } };
   }
 
   async start(id: string, options: { readonly standIn?: boolean } = {}): Promise<TestNode> {
