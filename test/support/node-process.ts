@@ -29,7 +29,7 @@ export interface NodeSpec {
 }
 
 /** What of a {@link NodeSpec} may be another at the next start of the same node. */
-export type NodeChange = Partial<Pick<NodeSpec, 'peerPort' | 'args' | 'env'>>;
+export type NodeChange = Partial<Pick<NodeSpec, 'id' | 'peerPort' | 'args' | 'env'>>;
 
 /** An answer of the HTTP API. */
 export interface HttpAnswer {
@@ -39,7 +39,6 @@ export interface HttpAnswer {
 
 /** One node as a process of its own, which can be stopped, killed, paused and started again on the same data. */
 export class NodeProcess {
-  readonly id: string;
   readonly mqttPort: number;
   readonly httpPort: number;
   readonly dataDir: string;
@@ -49,12 +48,15 @@ export class NodeProcess {
 
   constructor(spec: NodeSpec) {
     this.spec = spec;
-    this.id = spec.id;
     this.mqttPort = spec.mqttPort;
     this.httpPort = spec.httpPort;
     this.dataDir = join(spec.folder, 'data');
     this.logPath = join(spec.folder, 'log');
     mkdirSync(this.dataDir, { recursive: true });
+  }
+
+  get id(): string {
+    return this.spec.id;
   }
 
   get peerPort(): number {

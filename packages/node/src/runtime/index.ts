@@ -5,6 +5,8 @@
 export { loadConfig } from '../config/load.ts';
 export type { NodeConfig } from '../config/schema.ts';
 export type { Clock } from '../raft/clock.ts';
+export { checkHello } from '../transport/admission.ts';
+export { DirectoryMemory } from '../transport/directories.ts';
 export type { PeerHandlers, TransportLogger } from '../transport/types.ts';
 export { type Identity, Readmitted, type SelfDescription } from './identity.ts';
 export { memoryStores } from './memory-stores.ts';

@@ -12,6 +12,7 @@ import type {
 } from '@quorate/storage';
 import type { InstalledFacts, RaftDriver } from '../raft/index.ts';
 import { SnapshotReceiver, SnapshotSender, teeSnapshot } from '../snapshot/index.ts';
+import type { RefusalCode } from '../snapshot/refusal.ts';
 import type { TransportLogger } from '../transport/index.ts';
 import type { Checkpointer } from './checkpointer.ts';
 import { isConfigurationKey } from './stored-configuration.ts';
@@ -53,6 +54,9 @@ export class Snapshots {
   #cleaning: Promise<void> = Promise.resolve();
   /** Term of the leader that sends. */
   #leaderTerm = 0;
+  #stopped = false;
+  /** Ends the wait for an installation that the driver was asked for. */
+  #giveUp: () => void = () => {};
 
   constructor(options: SnapshotsOptions) {
     this.#options = options;
@@ -102,7 +106,7 @@ export class Snapshots {
   onMessage(from: string, payload: Uint8Array): void {
     const message = decodeSnapshotMessage(payload);
     if (message.kind === 'offer' || message.kind === 'chunk') this.#receiver.onMessage(from, message);
-    else this.#sender.onMessage(from, message);
+    else this.#sender.onMessage(from, isThere(message) ? { ...message, ok: true } : message);
   }
 
   peerLost(peer: string): void {
@@ -117,14 +121,17 @@ export class Snapshots {
     this.#sender.tick(nowMs);
   }
 
+  /** When the driver is stopped: an installation that it has not begun by then is given up. */
   async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#giveUp();
     await Promise.all([this.#sender.stop(), this.#receiver.stop()]);
     await this.#cleaning;
   }
 
   /** The new state is built in memory while its database is filled, beside a node that goes on; the swap is short. */
   async #install(info: SnapshotInfo, from: string): Promise<boolean> {
-    const { home, driver, log, checkpointer, restore, logger } = this.#options;
+    const { home, restore, logger } = this.#options;
     const loader = new StateLoader();
     const reader = await home.store.open(info.id);
     let prepared: PreparedInstall;
@@ -138,34 +145,61 @@ export class Snapshots {
       await reader.close();
     }
     const { index, term, stampMs, clusterId } = info;
+    // Before anything is changed: what makes no state must not become the one on disk.
+    const state = loader.finish(index, term);
     const configuration = decodeConfiguration(info.configuration);
     const facts: InstalledFacts = { index, term, stampMs, configuration, from, leaderTerm: this.#leaderTerm };
+    return await this.#swap(prepared, facts, () => {
+      logger.info({ index, from }, `a snapshot of ${from} up to entry ${String(index)} is installed`);
+      restore(state, clusterId);
+    });
+  }
+
+  /** @param onInstalled in the turn in which the core hears of it */
+  async #swap(prepared: PreparedInstall, facts: InstalledFacts, onInstalled: () => void): Promise<boolean> {
+    const { home, driver, log, checkpointer, onFatal } = this.#options;
+    let committed = false;
     const installed = await new Promise<boolean>((resolve) => {
+      this.#giveUp = () => {
+        resolve(false);
+      };
+      if (this.#stopped) return resolve(false);
       driver.install({
         facts,
         commit: async () => {
-          if (!driver.acceptsSnapshot(index)) return false;
+          if (!driver.acceptsSnapshot(facts.index)) return false;
           await checkpointer.handOver(async (before) => {
             await before.close();
             await prepared.commit(log);
+            committed = true;
             const stateStore = home.stateStore();
             await stateStore.open();
             return stateStore;
           }, facts);
           return true;
         },
-        done: (committed) => {
-          if (committed) {
-            // A burst of deletions, which nothing waits for.
-            this.#cleaning = prepared.cleanUp().catch(this.#options.onFatal);
-            logger.info({ index, from }, `a snapshot of ${from} up to entry ${String(index)} is installed`);
-            restore(loader.finish(index, term), clusterId);
+        done: (done) => {
+          try {
+            if (done) onInstalled();
+          } catch (error) {
+            onFatal(error);
           }
-          resolve(committed);
+          resolve(done);
         },
       });
     });
-    if (!installed) await prepared.abandon();
+    // A stop may have come behind the commit: the node goes on from the snapshot at its next start.
+    // Deleting what was before is a burst, which nothing waits for.
+    if (committed) this.#cleaning = prepared.cleanUp().catch(onFatal);
+    else await prepared.abandon();
     return installed;
   }
+}
+
+/**
+ * The peer has committed all that the snapshot stands for: it installed it, and the word of that was lost with a
+ * connection or a process. To send it another one would go on for ever when nothing new comes.
+ */
+function isThere(message: SnapshotMessage): boolean {
+  return message.kind === 'result' && message.code === ('SNAPSHOT_NOT_NEEDED' satisfies RefusalCode);
 }

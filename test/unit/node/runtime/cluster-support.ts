@@ -269,11 +269,13 @@ export class TestCluster {
   /** For messages: where everybody stands. */
   describe(): string {
     return this.#running()
-      .map(({ id, replica, fatal }) => {
+      .map(({ id, replica, fatal, log }) => {
         const { role, term, leader, configuration, commitIndex } = replica.driver.status();
         const at = { role, term, leader, commitIndex, applied: replica.broker.machine.state.appliedIndex };
         const { serving, registered } = replica.broker;
-        return `${id} ${JSON.stringify({ ...at, serving, registered, configuration })} ${fatal.map(String).join()}`;
+        const { followers } = replica.driver.status();
+        const facts = JSON.stringify({ ...at, serving, registered, configuration, followers });
+        return `${id} ${facts} ${fatal.map(String).join()}\n  ${log.slice(-5).join('\n  ')}`;
       })
       .join('\n');
   }

@@ -3,6 +3,7 @@ import { MemoryDisk } from '@quorate/storage';
 import type { FakeClient } from '../../../support/log-bus-client.ts';
 import { assert, suite } from '../../../support/suite.ts';
 import { connectPacket } from '../../broker/support.ts';
+import { settle } from '../raft/support.ts';
 import { TestCluster } from './cluster-support.ts';
 
 /* Three nodes of the product: founding, a member that lost its data, one that is too far behind for the log. */
@@ -206,7 +207,8 @@ test('a node that was cut off closes its connections when a snapshot takes the p
   await cluster.stopAll();
 });
 
-test('a node stops while a snapshot is on its way into it', async () => {
+/** A node that is about to install a snapshot when its disk stands still; `install` is called when `busy` says so. */
+async function installing(busy: 'before' | 'after'): Promise<{ cluster: TestCluster; away: string }> {
   const cluster = await founded(SHORT_LOG);
   const client = await connect(cluster, 'n1', 'c');
   const away = cluster.leader?.id === 'n3' ? 'n2' : 'n3';
@@ -217,24 +219,57 @@ test('a node stops while a snapshot is on its way into it', async () => {
   const { install } = driver;
   let offered = false;
   driver.install = (installation) => {
-    offered = true;
-    // The disk is busy, and stays so until the node is stopped.
-    node.disk.stall();
     driver.install = install;
+    offered = true;
+    if (busy === 'before') {
+      node.disk.stall();
+      // A write that does not end: the driver can not begin with the installation.
+      driver.receive(cluster.leader?.id ?? '', { kind: 'heartbeat', term: 50, commitIndex: 0, round: 0 });
+      driver.pump();
+      assert.is(node.disk.writesInFlight, 1);
+    }
     install.call(driver, installation);
+    if (busy === 'after') {
+      driver.pump();
+      node.disk.stall();
+    }
   };
   await cluster.until(() => offered, 20_000, 'the snapshot is there');
-  const stopping = node.replica.stop();
-  node.disk.release();
-  let stopped = false;
-  void stopping.then(() => {
-    stopped = true;
+  return { cluster, away };
+}
+
+for (const busy of ['before', 'after'] as const) {
+  test(`a node stops ${busy} it has begun to install a snapshot, and serves after a restart`, async () => {
+    const { cluster, away } = await installing(busy);
+    const node = cluster.node(away);
+    const { replica } = node;
+    let stopped = false;
+    const stopping = replica.stop().then(() => {
+      stopped = true;
+    });
+    await cluster.run(100);
+    assert.not.ok(stopped, 'the disk has something to do still');
+    node.disk.release();
+    await cluster.until(() => stopped, 5_000, 'it has stopped');
+    await stopping;
+    assert.equal(node.fatal, []);
+    cluster.crash(away);
+    await cluster.start(away);
+    await cluster.until(() => cluster.serving(away), 20_000, 'it serves after a restart');
+    assert.equal(await retained(cluster, away, 'late/9'), ['9']);
+    await cluster.stopAll();
   });
-  await cluster.until(() => stopped, 5_000, 'it has stopped');
-  assert.equal(node.fatal, []);
-  node.process = null;
+}
+
+test('a node that loses its process behind the commit of a snapshot is not sent it again and again', async () => {
+  const { cluster, away } = await installing('after');
+  cluster.node(away).disk.release();
+  await settle();
+  await settle();
+  cluster.crash(away);
   await cluster.start(away);
-  await cluster.until(() => cluster.serving(away), 20_000, 'it serves after a restart');
+  assert.ok(cluster.replica(away).broker.machine.state.appliedIndex > 0, 'it stands at the snapshot');
+  await cluster.until(() => cluster.serving(away), 20_000, 'it serves, although nothing new is written');
   await cluster.stopAll();
 });
 

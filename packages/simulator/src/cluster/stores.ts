@@ -1,0 +1,54 @@
+import { recover, type Recovered, type Stores } from '@quorate/node/runtime';
+import { MemorySnapshotStore, MemoryStateStore, prepareMemoryInstall } from '@quorate/storage';
+import type { Rng } from '../world/random.ts';
+import type { World } from '../world/world.ts';
+import { type SimulatedDisk, SimulatedLogStore } from './disk.ts';
+import { type DurableIdentity, randomId } from './identity.ts';
+
+/** Opens what a disk holds. @throws StorageError as `recover` does */
+export function recoverFrom(
+  disk: SimulatedDisk,
+  identity: DurableIdentity | null,
+  world: World,
+  rng: Rng,
+): Promise<Recovered> {
+  world.settle();
+  return recover(storesOf(disk, identity, world, rng));
+}
+
+function storesOf(disk: SimulatedDisk, identity: DurableIdentity | null, world: World, rng: Rng): Stores {
+  const stateStore = (): MemoryStateStore => new MemoryStateStore(disk);
+  // Ids that are counted on each disk would name different snapshots alike.
+  const store = settling(new MemorySnapshotStore(disk, { newId: () => randomId(rng) }), world);
+  return {
+    founding: identity?.founding ?? null,
+    doubts: identity?.doubts ?? [],
+    stateStore,
+    logStore: () => new SimulatedLogStore(disk, world),
+    snapshots: {
+      store,
+      stateStore,
+      prepareInstall: (reader) => {
+        world.settle();
+        return prepareMemoryInstall(disk, reader, { clusterId: identity?.clusterId ?? null });
+      },
+    },
+  };
+}
+
+/** The same object, whose methods tell the world that promises are about to be made; so do those of what it returns. */
+function settling<T extends object>(target: T, world: World): T {
+  return new Proxy(target, {
+    get: (_, name) => {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value === 'object' && value !== null && name === 'receiver') return settling(value, world);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]): unknown => {
+        world.settle();
+        const result: unknown = Reflect.apply(value, target, args);
+        if (name !== 'open' || !(result instanceof Promise)) return result;
+        return result.then((opened: object) => settling(opened, world));
+      };
+    },
+  });
+}

@@ -1,0 +1,196 @@
+import { type Mutant, mutant } from './mutant.ts';
+
+const BROKER = 'packages/broker/src/broker.ts';
+const PROPOSER = 'packages/broker/src/proposer.ts';
+const FENCING = 'packages/broker/src/fencing.ts';
+const CONNECTION = 'packages/broker/src/connection/connection.ts';
+const INCOMING = 'packages/broker/src/connection/incoming.ts';
+const OUTGOING = 'packages/broker/src/connection/outgoing.ts';
+const MACHINE = 'packages/broker/src/state/machine.ts';
+const STATE = 'packages/broker/src/state/state.ts';
+const LIFECYCLE = 'packages/broker/src/state/session-lifecycle.ts';
+const COMMANDS = 'packages/broker/src/state/session-commands.ts';
+const ROUTING = 'packages/broker/src/state/routing.ts';
+const RESTORE = 'packages/broker/src/state/restore.ts';
+
+/** Bugs of the broker: proposals, ownership, exchanges with clients, the state machine and its checkpoints. */
+export const BROKER_MUTANTS: readonly Mutant[] = [
+  mutant(
+    'acknowledged-when-proposed',
+    'PUBACK leaves when the message is committed',
+    INCOMING,
+    'else broker.proposer.added(connection, qos === 1 ? Proposed.publish1 : Proposed.publish2, packetId);',
+    `else {
+      if (qos === 1) connection.sendAck('puback', packetId, ReasonCode.success);
+      broker.proposer.added(qos === 1 ? broker.unowned : connection, Proposed.publish2, packetId);
+    }`,
+  ),
+  mutant(
+    'pubrel-before-pubrec-commits',
+    'PUBREL leaves when the PUBREC is committed',
+    OUTGOING,
+    'this.#flights.set(sequence, Flight.committingPubrec);',
+    'this.#sendPubrel(sequence);',
+  ),
+  mutant(
+    'sent-again-without-dup',
+    'what may have been sent by an earlier owner is sent with DUP',
+    LIFECYCLE,
+    'session.maybeSentBefore = Math.max(session.maybeSentBefore, sentBefore);',
+    'session.maybeSentBefore = Math.min(session.maybeSentBefore, sentBefore);',
+  ),
+  mutant(
+    'qos2-published-twice',
+    'a repeated QoS 2 PUBLISH is not delivered again',
+    COMMANDS,
+    'if (session.incoming.has(packetId)) return MATCHED;',
+    '',
+  ),
+  mutant(
+    'batch-applied-twice',
+    'every batch is applied once',
+    MACHINE,
+    'if (!known.up || header.sequence !== known.lastSequence + 1) return false;',
+    'if (!known.up || header.sequence > known.lastSequence + 1) return false;',
+  ),
+  mutant(
+    'batches-not-sent-again',
+    'what was lost on its way to the leader is sent again',
+    PROPOSER,
+    '      batch.sentAtMs = nowMs;\n      this.#environment.transmit(batch.bytes);',
+    '      batch.sentAtMs = nowMs;',
+  ),
+  mutant(
+    'batches-skipped-on-resend',
+    'what is sent again is sent from the oldest on',
+    PROPOSER,
+    'for (const batch of this.#unapplied) {\n      batch.sentAtMs',
+    'for (const batch of this.#unapplied.slice(1)) {\n      batch.sentAtMs',
+  ),
+  mutant(
+    'former-owner-still-known',
+    'commands under the epoch of a connection that lost its session have no effect',
+    STATE,
+    '    this.live.delete(session.epoch);\n',
+    '',
+  ),
+  mutant(
+    'fence-without-waiting',
+    'a session is served when its former owner has let go, or its lease is over',
+    FENCING,
+    'if (this.#early.delete(epoch)) return done();',
+    'if (this.#early.delete(epoch) || previousOwner !== this.#nodeId) return done();',
+  ),
+  mutant(
+    'fence-too-short',
+    'the lease of the former owner is waited out',
+    FENCING,
+    '    const deadlineMs = this.#environment.nowMs() + this.#leaseWaitMs;\n    this.#fences.set(epoch, { deadlineMs, waiting: [done] });\n  }\n\n  /** Nobody has',
+    '    const deadlineMs = this.#environment.nowMs() + this.#leaseWaitMs / 4;\n    this.#fences.set(epoch, { deadlineMs, waiting: [done] });\n  }\n\n  /** Nobody has',
+  ),
+  mutant(
+    'released-behind-a-fence',
+    'who waits for an owner itself lets go only when that one has',
+    FENCING,
+    'if (fence === undefined) this.#environment.sendReleased(newOwner, newEpoch);',
+    'if (fence === undefined || newEpoch > 0) this.#environment.sendReleased(newOwner, newEpoch);',
+  ),
+  mutant(
+    'local-heir-of-a-fence-does-not-wait',
+    'a second connection of a node waits for what the first one waited for',
+    FENCING,
+    'if (inherited === undefined) return done();',
+    'if (inherited === undefined || inherited.deadlineMs > 0) return done();',
+  ),
+  mutant(
+    'writes-without-a-lease',
+    'nothing leaves while the lease does not hold',
+    CONNECTION,
+    "if (this.phase === 'live' && !this.broker.serving) {\n      this.broker.withhold(this);",
+    "if (this.phase === 'live' && !this.broker.serving && this.outgoing === null) {\n      this.broker.withhold(this);",
+  ),
+  mutant(
+    'serves-unregistered',
+    'a node that was given up serves nobody',
+    BROKER,
+    'const serving = this.#registered && nowMs < this.#leaseUntilMs;',
+    'const serving = nowMs < this.#leaseUntilMs;',
+  ),
+  mutant(
+    'local-time-in-the-state',
+    'the state knows the time of the log only',
+    BROKER,
+    '    this.machine.apply(entry);\n',
+    '    this.machine.apply({ ...entry, stampMs: Math.max(entry.stampMs, Math.floor(this.environment.nowMs())) });\n',
+  ),
+  mutant(
+    'order-of-lost-connections',
+    'what happens to the sessions of a lost node happens in one order',
+    LIFECYCLE,
+    'const sessions = [...owned].sort((a, b) => a.number - b.number);',
+    'const sessions = [...owned];',
+  ),
+  mutant(
+    'order-of-retained-messages',
+    'retained messages come in the order of the log',
+    COMMANDS,
+    '  found.sort((a, b) => a.id - b.id);\n',
+    '',
+  ),
+  mutant(
+    'settled-not-in-checkpoint',
+    'a checkpoint holds what was acknowledged',
+    COMMANDS,
+    '  if (queue === null) return OK;\n  state.changingQueue(session);\n',
+    '  if (queue === null) return OK;\n',
+  ),
+  mutant(
+    'cleared-retained-not-in-checkpoint',
+    'a checkpoint holds that a topic has no retained message any more',
+    ROUTING,
+    '      state.changingRetained(message.topic);\n      state.retained.delete(message.topic);',
+    '      state.retained.delete(message.topic);',
+  ),
+  mutant(
+    'checkpoint-of-later-changes',
+    'a checkpoint has the records of its place in the log',
+    STATE,
+    '    if (this.pending !== null) this.pending.keepSession(session);\n    this.dirty.sessions.add(session);',
+    '    this.dirty.sessions.add(session);',
+  ),
+  mutant(
+    'timers-lost-at-restore',
+    'a restored session still expires',
+    RESTORE,
+    '    state.armTimers(session);\n',
+    '',
+  ),
+  mutant(
+    'qos2-ids-lost-at-restore',
+    'a restored session knows which QoS 2 messages it has',
+    RESTORE,
+    '    for (const packetId of cursor.incoming) session.incoming.add(packetId);\n',
+    '',
+  ),
+  mutant(
+    'will-lost-on-takeover',
+    'the will of a connection that is taken over is published',
+    LIFECYCLE,
+    'if (previousOwner !== null && session.will?.delayIntervalSec === 0) publishWill(state, sink, session);\n',
+    '',
+  ),
+  mutant(
+    'session-ends-with-its-node',
+    'a session outlives the node that served it',
+    LIFECYCLE,
+    '    dropConnection(state, sink, session, false);\n  }\n}',
+    '    dropConnection(state, sink, session, false);\n    if (state.sessions.has(session.clientId) && session.willAtMs === Number.POSITIVE_INFINITY) endSession(state, session);\n  }\n}',
+  ),
+  mutant(
+    'restored-without-fences',
+    'after a snapshot a node does not know which leases still run',
+    FENCING,
+    '    this.clear();\n    this.#blindUntilMs = this.#environment.nowMs() + this.#leaseWaitMs;\n',
+    '    this.clear();\n',
+  ),
+];
