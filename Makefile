@@ -8,6 +8,7 @@ TESTS ?=
 ARGS ?=
 SEEDS ?= 100
 BASE ?=
+ONLY ?=
 
 BIN := node_modules/.bin
 INSTALLED := node_modules/.stamp
@@ -49,6 +50,11 @@ bench: $(BUILT) ## Measure throughput and latency (ARGS="...")
 .PHONY: simulate
 simulate: $(BUILT) ## Whole clusters under faults on virtual time (SEEDS=1000 BASE=0, ARGS="--seconds 60")
 	@exec node packages/simulator/dist/main.js --seeds $(SEEDS) $(if $(BASE),--base $(BASE)) $(ARGS)
+
+.PHONY: mutants
+mutants: $(INSTALLED) ## Whether the simulator finds planted bugs (ONLY=part,of,names SEEDS=300)
+	@exec node --conditions=source --import tsx test/mutants/main.ts $(if $(ONLY),--only $(ONLY)) \
+		$(if $(filter-out file,$(origin SEEDS)),--seeds $(SEEDS)) $(ARGS)
 
 .PHONY: clean
 clean: ## Remove everything that make has made, the installed packages included

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { startCluster, type TestCluster, waitFor } from '../support/cluster.ts';
 import { type CommandResult, quorate } from '../support/command.ts';
 import type { HttpAnswer, NodeProcess } from '../support/node-process.ts';
@@ -12,12 +14,16 @@ const test = suite('e2e: membership');
 /** Publishers that lose no connection wait no longer than this, whatever happens to the members. */
 const GAP_MS = 2_000;
 
+const RECENT_LOG_BYTES = 1024 * 1024;
+const MESSAGE_BYTES = 4_000;
+
 let cluster: TestCluster;
 
 test.before(async () => {
-  // So little log is kept that every node that joins, or was away, needs a snapshot.
-  const config = { serving: { leaseMs: 700 }, checkpoint: { compactEntries: 1, keepLogBytes: 0, intervalMs: 200 } };
-  cluster = await startCluster({ config });
+  // So little log is kept, on disk and in memory, that every node that joins needs a snapshot.
+  const checkpoint = { compactEntries: 1, keepLogBytes: 0, intervalMs: 200 };
+  const raft = { recentLogBytes: RECENT_LOG_BYTES };
+  cluster = await startCluster({ config: { serving: { leaseMs: 700 }, checkpoint, raft } });
 });
 test.after.each(endRoamers);
 test.after(() => cluster.stopAll());
@@ -54,7 +60,8 @@ test(
   'three become five under load, each by a snapshot, and two of the five may die',
   async () => {
     const [first, second] = cluster.nodes as [NodeProcess, NodeProcess];
-    const load = await SteadyLoad.start({ name: 'grow', nodes: [...cluster.nodes] });
+    const load = await SteadyLoad.start({ name: 'grow', nodes: [...cluster.nodes], paddingBytes: MESSAGE_BYTES });
+    await waitFor(() => load.acked * MESSAGE_BYTES > 2 * RECENT_LOG_BYTES, { what: 'a log that does not fit' });
     const startedAtMs = performance.now();
     const [fourth, fifth] = [await newcomer('n4'), await newcomer('n5')];
     succeeded(await quorate('join', `n4=${peerOf(fourth)}`, '--url', url(first)));
@@ -183,7 +190,9 @@ async function startStranger(node: NodeProcess): Promise<NodeProcess> {
   node.wipe();
   node.reconfigure({ id: 'm1', args: ['--cluster', `m1=${peerOf(node)}`] });
   await node.start();
-  await waitFor(() => node.isReady(), { what: 'the other cluster' });
+  const named = async (): Promise<boolean> =>
+    (await node.isReady()) && /"clusterId": "/.test(readFileSync(join(node.dataDir, 'identity.json'), 'utf8'));
+  await waitFor(named, { what: 'the other cluster' });
   return node;
 }
 
@@ -191,7 +200,7 @@ test('a minority changes nothing', async () => {
   const [node, ...dead] = left() as [NodeProcess, NodeProcess, NodeProcess];
   await Promise.all(dead.map((each) => each.kill('SIGKILL')));
   await waitFor(async () => (await node.readiness()) === 'NO_QUORUM', { what: 'the end of the quorum' });
-  const [gone] = dead as [NodeProcess];
+  const gone = dead[0] as NodeProcess;
   const answer = await node.send('DELETE', `/api/v1/members/${gone.id}`);
   const { code } = JSON.parse(answer.body) as { readonly code: string };
   assert.ok(['NO_LEADER', 'LEADERSHIP_LOST', 'QUORUM_UNREACHABLE', 'NOT_READY', 'TIMEOUT'].includes(code), answer.body);

@@ -158,13 +158,7 @@ export const BROKER_MUTANTS: readonly Mutant[] = [
     '    if (this.pending !== null) this.pending.keepSession(session);\n    this.dirty.sessions.add(session);',
     '    this.dirty.sessions.add(session);',
   ),
-  mutant(
-    'timers-lost-at-restore',
-    'a restored session still expires',
-    RESTORE,
-    '    state.armTimers(session);\n',
-    '',
-  ),
+  mutant('timers-lost-at-restore', 'a restored session still expires', RESTORE, '    state.armTimers(session);\n', ''),
   mutant(
     'qos2-ids-lost-at-restore',
     'a restored session knows which QoS 2 messages it has',

@@ -104,15 +104,17 @@ async function main(folder: string): Promise<number> {
     if (found !== null) print(`    ${found.message.split('\n', 2).join(' ').slice(0, 200)}`);
   }
   const survivors = outcomes.filter(({ found }) => found === null);
-  print(`\n${'mutant'.padEnd(34)} ${'seeds'.padStart(8)} ${'time'.padStart(6)}  ${'caught by'.padEnd(26)} what it breaks`);
+  print(
+    `\n${'mutant'.padEnd(34)} ${'seeds'.padStart(8)} ${'time'.padStart(6)}  ${'caught by'.padEnd(26)} what it breaks`,
+  );
   for (const outcome of outcomes) print(describe(outcome));
   print(`\n${outcomes.length - survivors.length} of ${outcomes.length} mutants are caught`);
   return survivors.length === 0 ? 0 : 1;
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'quorate-mutants-'));
-try {
-  process.exitCode = await main(folder);
-} finally {
-  rmSync(folder, { recursive: true });
-}
+process.on('exit', () => {
+  rmSync(folder, { recursive: true, force: true });
+});
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
+process.exitCode = await main(folder);

@@ -107,8 +107,8 @@ export const RUNTIME: readonly Mutant[] = [
     'founded-without-hearing-all',
     'a cluster is founded when every member was heard and knows of none',
     FOUNDING,
-    "bootstrapMembers[0] !== nodeId || this.missing.length > 0) return;",
-    "bootstrapMembers[0] !== nodeId || this.missing.length * 2 > bootstrapMembers.length) return;",
+    'bootstrapMembers[0] !== nodeId || this.missing.length > 0) return;',
+    'bootstrapMembers[0] !== nodeId || this.missing.length * 2 > bootstrapMembers.length) return;',
   ),
   mutant(
     'founded-beside-another-cluster',
@@ -129,6 +129,6 @@ export const RUNTIME: readonly Mutant[] = [
     'a member that lost its vote gets it back',
     MEMBERS,
     "        this.putMember({ nodeId: id, peer: peer.peerAddress, voter: true, replaces: null });\n        return 'proposed';",
-    "        this.putMember({ nodeId: id, peer: peer.peerAddress, voter: false, replaces: null });",
+    '        this.putMember({ nodeId: id, peer: peer.peerAddress, voter: false, replaces: null });',
   ),
 ];

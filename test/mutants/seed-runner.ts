@@ -24,6 +24,8 @@ process.on('message', ({ seed, seconds }: SeedRequest) => {
   }, crashed);
 });
 process.on('uncaughtException', crashed);
+// Nobody is left to be told.
+process.on('disconnect', () => process.exit());
 
 function crashed(error: unknown): void {
   const message = error instanceof Error ? (error.stack ?? error.message) : String(error);

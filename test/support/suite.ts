@@ -62,6 +62,7 @@ const suites: SuiteState[] = [];
 const faults: string[] = [];
 const diagnostics = new Set<Diagnostic>();
 let running: { readonly title: string; readonly fail: (error: Error) => void } | undefined;
+let program = false;
 let exitTimer: NodeJS.Timeout | undefined;
 let hung = false;
 
@@ -221,7 +222,13 @@ function onUncaught(kind: string): (value: unknown) => void {
   };
 }
 
+/** This process is a program that only uses what tests use: it declares no suite, and its exit code is its own. */
+export function asProgram(): void {
+  program = true;
+}
+
 function report(): void {
+  if (program) return;
   if (suites.length === 0) faults.push('no suite was declared');
   for (const each of suites) {
     if (!each.queued) faults.push(`suite ${each.name}: run() was never called`);

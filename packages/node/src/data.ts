@@ -92,7 +92,8 @@ function identityOf(directory: DataDirectory): Identity {
 /** With the identity that the data directory will have when it is formatted anew. */
 async function openStandIn(config: NodeConfig, doubt: string): Promise<NodeData> {
   const found = await readDirectoryIdentity(config.dataDir);
-  let incarnation = (found?.incarnation ?? Date.now()) + 1;
+  // Not a greater one: the start after this one has the same directory id, and takes the next incarnation of this file.
+  let incarnation = found?.incarnation ?? Date.now();
   let clusterId = found?.clusterId ?? null;
   const recovered = await recover(memoryStores());
   return {

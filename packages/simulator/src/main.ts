@@ -2,8 +2,9 @@ import { randomInt } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { type Arguments, parseArguments, UsageError } from './args.ts';
-import { FAULT_KINDS } from './faults.ts';
-import { describeFailure, summary, Totals, traceOf } from './report.ts';
+import { FAULT_KINDS } from './faults/injector.ts';
+import { minimise } from './minimise.ts';
+import { describeFailure, describeMinimised, summary, Totals, traceOf } from './report.ts';
 import { type SimulationResult, simulate } from './simulation.ts';
 import type { Share } from './worker.ts';
 
@@ -19,10 +20,12 @@ async function main(argv: readonly string[]): Promise<number> {
   return args.replay === null ? await runMany(args) : await replay(args.replay, args);
 }
 
-async function replay(seed: number, { seconds, trace }: Arguments): Promise<number> {
-  const result = await simulate({ seed, seconds, trace: true });
+async function replay(seed: number, args: Arguments): Promise<number> {
+  const { seconds, trace, leftOut } = args;
+  const result = await simulate({ seed, seconds, trace: true, leftOut: new Set(leftOut) });
   if (trace || result.violation !== null) print(traceOf(result, trace));
-  print(describeFailure(result, seconds));
+  print(describeFailure(result, seconds, leftOut));
+  if (result.violation !== null && !trace && leftOut.length === 0) await printMinimised(seed, args);
   print(`trace hash ${result.traceHash}, ${result.events} events`);
   return result.violation === null ? 0 : 1;
 }
@@ -50,7 +53,16 @@ async function runMany(args: Arguments): Promise<number> {
   // The same seed does the same again: now with its trace.
   const again = await simulate({ seed: failed.seed, seconds, trace: true });
   print(`the end of seed ${failed.seed}:\n${traceOf(again, args.trace)}\n${describeFailure(again, seconds)}`);
+  await printMinimised(failed.seed, args);
   return 1;
+}
+
+/** The same failure from fewer faults, as far as these are found in the time there is. */
+async function printMinimised(seed: number, { seconds, minimiseSec }: Arguments): Promise<void> {
+  if (minimiseSec === 0) return;
+  const nowMs = (): number => performance.now();
+  const minimised = await minimise({ seed, seconds, budgetMs: minimiseSec * 1000, nowMs });
+  if (minimised !== null) print(describeMinimised(minimised, seconds));
 }
 
 function runShare(share: Share, add: (result: SimulationResult) => void): Promise<void> {

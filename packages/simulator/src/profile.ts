@@ -8,6 +8,8 @@ import type { Rng } from './world/random.ts';
 /** What one seed makes of the cluster, its surroundings and its clients. */
 export interface Profile {
   readonly size: number;
+  /** Machines beside the founders. */
+  readonly spares: number;
   readonly tuning: NodeTuning;
   readonly network: NetworkProfile;
   readonly disk: DiskProfile;
@@ -29,6 +31,7 @@ export function drawProfile(rng: Rng): Profile {
   const heartbeatIntervalMs = Math.round(electionTimeoutMs / rng.between(3, 8));
   return {
     size: rng.chance(0.75) ? 3 : 5,
+    spares: 2,
     tuning: {
       electionTimeoutMs,
       heartbeatIntervalMs,
@@ -39,6 +42,9 @@ export function drawProfile(rng: Rng): Profile {
       checkpointIntervalMs: rng.pick([100, 300, 1_000, 3_000]),
       maxAppendBytes: rng.pick([4 * 1024, 64 * 1024, 1024 * 1024]),
       maxInflightAppends: rng.pick([1, 4, 64]),
+      compactEntries: rng.pick([1, 16, 128, 4_096]),
+      recentLogBytes: rng.pick([0, 2 * 1024, 64 * 1024]),
+      keepLogBytes: rng.pick([0, 4 * 1024, 64 * 1024, 64 * 1024 * 1024]),
     },
     network: { fastestMs: 0.1, slowestMs: rng.pick([1, 5, 40]) },
     disk: { fastestMs: 0.2, slowestMs: rng.pick([1, 4, 30]) },
@@ -83,6 +89,18 @@ function drawClients(rng: Rng): ClientPlan[] {
     will: { topic: 'will/a', qos: 2, retain: false, delaySec: 0 },
   });
   add('pub3', { clean: true, publishes: streams([0, 1, 2], rng.between(50, 300)) });
+  add('pub4', {
+    version: 5,
+    publishes: {
+      topics: ['e/0', 'e/1'],
+      qos: [0, 1, 2],
+      everyMs: rng.between(50, 300),
+      window: 1 + rng.below(20),
+      retain: false,
+      expirySec: [0, 1, 2, 5],
+    },
+  });
+  add('sub4', { subscriptions: [{ filter: 'e/#', qos: 2 }], leavesEveryMs: rng.between(1_000, 4_000) });
   add('sub1', { subscriptions: [{ filter: 't/#', qos: 2 }] });
   add('sub2', {
     subscriptions: [

@@ -1,7 +1,12 @@
+import type { Minimised } from './minimise.ts';
 import type { SimulationResult } from './simulation.ts';
 
 /** Lines of the trace that are shown before a failure. */
 const TRACE_LINES = 80;
+/** Lines of a minimised failure that say what happened to nodes. */
+const EVENT_LINES = 120;
+const EVENTS =
+  / (?:fault|world|operator) |(?: start| crash| wipe| set aside| stands in| fatal| pause| resume| drain| clock jumps) | leads term |snapshot|taken back|let in|gets its vote|given up| founded /;
 
 /** Adds up what many seeds did. */
 export class Totals {
@@ -45,13 +50,27 @@ export function summary(totals: Totals, realSeconds: number, faultKinds: readonl
 }
 
 /** One failure: what, when, and how to see it again. */
-export function describeFailure(result: SimulationResult, seconds: number): string {
+export function describeFailure(result: SimulationResult, seconds: number, leftOut: readonly number[] = []): string {
   const { seed, violation } = result;
   if (violation === null) return `seed ${seed}: every promise kept`;
+  const less = leftOut.length === 0 ? '' : ` --leave-out ${leftOut.join()}`;
   return [
     `seed ${seed}: ${violation.invariant} at ${(violation.atMs / 1000).toFixed(6)} s`,
     `  ${violation.message}`,
-    `  replay: node packages/simulator/dist/main.js --replay ${seed} --seconds ${seconds}`,
+    `  replay: node packages/simulator/dist/main.js --replay ${seed} --seconds ${seconds}${less}`,
+  ].join('\n');
+}
+
+/** What is left of a failure when the faults that it does not need are left out. */
+export function describeMinimised({ result, leftOut, runs }: Minimised, seconds: number): string {
+  const { faults, trace, violation } = result;
+  const events = trace.filter((line) => EVENTS.test(line));
+  return [
+    `with ${faults.length} faults instead of ${faults.length + leftOut.length} (${runs} runs), ${violation?.invariant ?? 'nothing'} still:`,
+    ...faults.map(({ number, name, atMs }) => `  ${(atMs / 1000).toFixed(3).padStart(9)} s  #${number} ${name}`),
+    'faults and nodes:',
+    ...events.slice(-EVENT_LINES),
+    describeFailure(result, seconds, leftOut),
   ].join('\n');
 }
 

@@ -1,4 +1,6 @@
+import { tagOf } from '@quorate/consensus';
 import type { Recovered, Replica } from '@quorate/node/runtime';
+import { Configurations } from './check/configurations.ts';
 import { DeliveryChecker } from './check/delivery-checker.ts';
 import { LogChecker } from './check/log-checker.ts';
 import { Reference } from './check/reference.ts';
@@ -9,7 +11,8 @@ import { Client, type ClientWatcher } from './client/client.ts';
 import { Cluster } from './cluster/cluster.ts';
 import type { DiskMutation } from './cluster/disk.ts';
 import type { SimulatedNode } from './cluster/simulated-node.ts';
-import { FaultInjector } from './faults.ts';
+import { FaultInjector, type InjectedFault } from './faults/injector.ts';
+import { Operators } from './faults/operators.ts';
 import { drawProfile, type Profile } from './profile.ts';
 import { Violation } from './world/violation.ts';
 import { World } from './world/world.ts';
@@ -29,6 +32,8 @@ export interface SimulationOptions {
   /** Keeps the trace as text. */
   readonly trace?: boolean;
   readonly mutation?: Mutation;
+  /** Numbers of faults that are left out. */
+  readonly leftOut?: ReadonlySet<number>;
 }
 
 /** What became of one seed. */
@@ -42,6 +47,7 @@ export interface SimulationResult {
   readonly events: number;
   /** Faults injected and other things of interest, by kind. */
   readonly counts: ReadonlyMap<string, number>;
+  readonly faults: readonly InjectedFault[];
   /** The newest lines of the trace, when it was kept. */
   readonly trace: readonly string[];
 }
@@ -62,6 +68,7 @@ class Simulation {
   readonly #seconds: number;
   readonly #reference: Reference;
   readonly #log: LogChecker;
+  readonly #configurations: Configurations;
   readonly #serving: ServingChecker;
   readonly #registers: RegisterChecker;
   readonly #deliveries: DeliveryChecker;
@@ -69,6 +76,7 @@ class Simulation {
   readonly #cluster: Cluster;
   readonly #clients: Client[];
   readonly #faults: FaultInjector;
+  readonly #operators: Operators;
   /** By name of the client and payload or topic: when a register's write was sent first. */
   readonly #registerWrites = new Map<string, number>();
   #busy = true;
@@ -87,7 +95,8 @@ class Simulation {
     const leaseMs = profile.tuning.leaseMs / (1 - profile.drift) + ROUNDING_MS;
     this.#serving = new ServingChecker({ world, reference: this.#reference, leaseMs });
     this.#cluster = this.#createCluster(profile, options.mutation ?? {});
-    this.#log = new LogChecker(this.#cluster.nodes, this.#reference);
+    this.#configurations = new Configurations(this.#cluster.machines);
+    this.#log = new LogChecker(this.#cluster.machines, this.#reference, this.#configurations);
     const watcher = this.#clientWatcher();
     this.#clients = profile.plans.map(
       (plan, at) =>
@@ -96,18 +105,26 @@ class Simulation {
           name: plan.contends ? `${plan.clientId}.${at}` : plan.clientId,
           world,
           rng: world.rng.fork(),
-          nodes: this.#cluster.nodes,
+          nodes: () => this.#cluster.nodes,
           watcher,
           busy: () => this.#busy,
         }),
     );
+    this.#operators = new Operators(world, this.#cluster.founders);
     this.#faults = new FaultInjector({
       world,
       rng: world.rng.fork(),
       cluster: this.#cluster,
       clients: this.#clients,
+      configurations: this.#configurations,
+      operators: this.#operators,
       everyMs: profile.faultEveryMs,
+      leftOut: options.leftOut ?? new Set(),
     });
+  }
+
+  get faults(): readonly InjectedFault[] {
+    return this.#faults.injected;
   }
 
   async run(): Promise<void> {
@@ -149,6 +166,7 @@ class Simulation {
       world,
       rng: world.rng.fork(),
       size: profile.size,
+      spares: profile.spares,
       tuning: profile.tuning,
       network: profile.network,
       disk: profile.disk,
@@ -173,6 +191,16 @@ class Simulation {
         },
         ended: (node) => {
           this.#log.ended(node);
+        },
+        clusterNamed: (nodeId, clusterId) => {
+          this.#guard(() => {
+            this.#configurations.clusterNamed(nodeId, clusterId);
+          });
+        },
+        founded: (nodeId, configuration) => {
+          this.#guard(() => {
+            this.#configurations.founded(nodeId, configuration);
+          });
         },
         wrote: (node, wire, bytes) => {
           this.#guard(() => {
@@ -207,9 +235,10 @@ class Simulation {
         const closedMs = dropped ? Number.NEGATIVE_INFINITY : Math.min(world.nowMs, wire.serverClosedMs);
         this.#sessions.disconnected(client, graceful, closedMs);
       },
-      publishing: (client, { topic, payload, qos, retain }, again) => {
+      publishing: (client, { topic, payload, qos, retain, expirySec }, again) => {
         if (retain && !again) this.#registerWrites.set(`${client.name} ${payload} ${topic}`, world.nowMs);
-        this.#deliveries.publishing(client, topic, payload, qos);
+        this.#deliveries.publishing(client, topic, payload, qos, expirySec > 0);
+        if (expirySec > 0) this.#serving.expires(payload, expirySec);
       },
       acknowledged: (client, { topic, payload, retain }) => {
         this.#deliveries.acknowledged(payload);
@@ -258,8 +287,16 @@ class Simulation {
   #unfinished(): string[] {
     const open: string[] = [];
     const { committed } = this.#log;
-    for (const { id, replica } of this.#cluster.nodes) {
+    const { current } = this.#configurations;
+    if (current === null) return ['there is no cluster'];
+    const records = this.#reference.state.members;
+    open.push(...this.#operators.unfinished(current, records));
+    for (const id of Operators.involved(current, records)) {
+      const node = this.#cluster.node(id);
+      const { replica } = node;
       if (replica === null) open.push(`${id} does not run`);
+      else if (node.standsIn) open.push(`${id} stands in for itself`);
+      else if (tagOf(current, id) !== node.directoryId) open.push(`${id} is a member with another data directory`);
       else if (!replica.broker.serving) open.push(`${id} does not serve`);
       else if (replica.broker.machine.state.appliedIndex < committed - 50) open.push(`${id} lags behind`);
     }
@@ -277,17 +314,19 @@ class Simulation {
 
   #compareAll(): void {
     this.#guard(() => {
-      for (const node of this.#cluster.nodes) if (node.replica !== null) this.#log.compareState(node, node.replica);
+      for (const node of this.#cluster.machines) if (node.replica !== null) this.#log.compareState(node, node.replica);
     });
   }
 
   #count(): void {
     const { world } = this;
     world.count('entries committed', this.#log.committed);
+    world.count('configurations', this.#configurations.changes);
     world.count('terms with a leader', this.#log.leaderChanges);
     world.count('states compared', this.#log.statesCompared);
     world.count('packets to clients', this.#serving.packets);
     world.count('acknowledgements', this.#serving.acks);
+    world.count('messages that could expire', this.#serving.expiring);
     world.count('messages published', this.#deliveries.published);
     world.count('messages delivered', this.#deliveries.delivered);
     world.count('registers read', this.#registers.reads);
@@ -308,6 +347,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     virtualMs: world.nowMs,
     events: world.events,
     counts: world.counts,
+    faults: simulation.faults,
     trace: trace.last(TRACE_LINES),
   };
 }

@@ -36,7 +36,7 @@ async function runNode(node: NodePackage, config: NodeConfig): Promise<number> {
     process.exit(1);
   });
   try {
-    const running = await node.runNode(config, logger);
+    const running = node.runNode(config, logger);
     const failure = await Promise.race([stopSignal.requested, running.failed]);
     if (failure !== undefined) return fail(failure, config, logger);
     await running.stop();

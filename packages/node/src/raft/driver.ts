@@ -18,6 +18,7 @@ import { ReadRounds } from './read-rounds.ts';
 import {
   DEFAULT_RAFT_DRIVER_LIMITS,
   type Installation,
+  type InstalledFacts,
   type RaftDriverLimits,
   type RaftDriverOptions,
 } from './types.ts';
@@ -52,7 +53,7 @@ export class RaftDriver {
   private compaction: { readonly index: number; readonly term: number } | null = null;
   private installation: Installation | null = null;
   /** A snapshot is taking the place of log and state: nothing is taken from the core meanwhile. */
-  private installing = false;
+  private installing: InstalledFacts | null = null;
   private durableSeq = 0;
   /** The term that this node leads, as far as it has been told by `status`. */
   private leadsTerm: number | null = null;
@@ -194,7 +195,7 @@ export class RaftDriver {
    * or applied until it is done. One at a time.
    */
   install(installation: Installation): void {
-    if (this.installation !== null || this.installing) throw new Error('two installations at once');
+    if (this.installation !== null || this.installing !== null) throw new Error('two installations at once');
     this.installation = installation;
     this.deferPump();
   }
@@ -212,7 +213,7 @@ export class RaftDriver {
     this.pumping = true;
     try {
       this.startInstallation();
-      if (this.installing) return;
+      if (this.installing !== null) return;
       this.proposeQueued();
       this.beginReads();
       this.startCompaction();
@@ -239,8 +240,9 @@ export class RaftDriver {
 
   private readonly deferredPump = (): void => {
     this.pumpDeferred = false;
-    // The core's clock stands still while a snapshot is installed: that time is no silence of the leader.
-    if (this.tickDue && this.live && !this.installing) this.tick();
+    // While a snapshot is installed this node hears from its leader, whatever it does not answer.
+    if (this.tickDue && this.live && this.installing !== null) this.hearSender(this.installing);
+    if (this.tickDue && this.live) this.tick();
     this.pump();
   };
 
@@ -379,23 +381,27 @@ export class RaftDriver {
     const { installation } = this;
     if (installation === null || this.storage !== null) return;
     this.installation = null;
-    this.installing = true;
+    this.installing = installation.facts;
     this.begin({ write: null, sizeBytes: 0, startedMs: this.options.clock.nowMs(), reported: true });
-    const { index, term, stampMs, configuration, from, leaderTerm } = installation.facts;
+    const { index, term, stampMs, configuration } = installation.facts;
     installation.commit().then((installed) => {
       this.endStorage();
-      this.installing = false;
+      this.installing = null;
       if (this.live && installed) {
         // Entries that were handed out and not applied lie before the snapshot, which nothing handed out reaches.
         this.backlog.clear();
         this.compaction = null;
         this.clusterClock.observe(stampMs);
-        this.step({ kind: 'snapshotReceiving', from, term: leaderTerm });
-        this.step({ kind: 'snapshotInstalled', index, term, stampMs, configuration });
+        this.hearSender(installation.facts);
+        if (this.live) this.step({ kind: 'snapshotInstalled', index, term, stampMs, configuration });
       }
       installation.done(installed && this.live);
       this.pump();
     }, this.onIoError);
+  }
+
+  private hearSender({ from, leaderTerm }: InstalledFacts): void {
+    this.step({ kind: 'snapshotReceiving', from, term: leaderTerm });
   }
 
   private begin(task: StorageTask): void {

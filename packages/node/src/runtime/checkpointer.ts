@@ -60,6 +60,8 @@ export class Checkpointer {
   #working = false;
   /** A dump or an installation has the state store: nothing is written meanwhile. */
   #held = false;
+  /** Dumps and installations that wait for it. They go before further writes, which might follow each other for ever. */
+  #holders = 0;
   #idle: (() => void)[] = [];
   #compactedIndex: number;
   #bytesSinceCompaction = 0;
@@ -73,9 +75,12 @@ export class Checkpointer {
     this.#compactedIndex = compactedIndex;
   }
 
-  /** Checkpoints of this node that are not on disk, at most two. The leader asks for no further one while two wait. */
+  /**
+   * Checkpoints of this node that are not on disk, at most two; a dump counts as one, as it holds them back. The leader
+   * asks for no further one while two wait.
+   */
   get waiting(): number {
-    return (this.#next === null ? 0 : 1) + (this.#working ? 1 : 0);
+    return (this.#next === null ? 0 : 1) + (this.#working || this.#held ? 1 : 0);
   }
 
   /** @param logBytes data of the log entries since the checkpoint before */
@@ -138,7 +143,9 @@ export class Checkpointer {
   }
 
   async #hold(): Promise<void> {
+    this.#holders++;
     while (this.#held || this.#working) await this.#whenIdle();
+    this.#holders--;
     this.#held = true;
   }
 
@@ -161,7 +168,7 @@ export class Checkpointer {
 
   #advance(): void {
     const pending = this.#next;
-    if (pending === null || this.#working || this.#held || this.#ended) return;
+    if (pending === null || this.#working || this.#held || this.#holders > 0 || this.#ended) return;
     this.#next = null;
     this.#working = true;
     this.#gather(pending);

@@ -1,4 +1,11 @@
-import { type Configuration, decodeConfiguration, encodeConfiguration, members, tagOf } from '@quorate/consensus';
+import {
+  type Configuration,
+  decodeConfiguration,
+  encodeConfiguration,
+  isMember,
+  members,
+  tagOf,
+} from '@quorate/consensus';
 import type { TransportLogger } from '../transport/index.ts';
 import type { KnownPeer } from './peers.ts';
 
@@ -72,6 +79,8 @@ export class Founding {
     if (this.#writing || !this.#isEmpty()) return;
     const configuration = decodeConfiguration(bytes);
     if (tagOf(configuration, from) !== peer(from)?.directoryId) return;
+    // Not for a node that is to be joined, which has heard of the cluster earlier than the cluster has got its name.
+    if (!isMember(configuration, nodeId)) return;
     if (tagOf(configuration, nodeId) !== directoryId) {
       logger.warn(
         { from },

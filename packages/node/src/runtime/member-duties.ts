@@ -144,7 +144,10 @@ export class MemberDuties {
   #admit({ configuration }: Status): Step | null {
     const { broker, peers } = this.#options;
     const { voters, learners } = configuration;
-    for (const { nodeId } of broker.machine.state.members.values()) {
+    const { state } = broker.machine;
+    for (const { nodeId } of state.members.values()) {
+      // Under this name a process of before may still serve clients.
+      if (state.nodes.get(nodeId)?.up === true) continue;
       if (voters.includes(nodeId) || learners.includes(nodeId) || this.leaving.has(nodeId)) continue;
       const peer = peers.get(nodeId);
       // An empty one tells nothing, and would let any data directory of this name in.

@@ -123,6 +123,8 @@ export class Membership {
   rejected(peer: string, code: string, reason: string): void {
     const { config, status, onFatal } = this.#options;
     if (code !== 'WRONG_CLUSTER' || status().leader !== null) return;
+    // Anybody may call: only those count that this node takes for its peers.
+    if (!config.cluster.has(peer) && !members(status().configuration).includes(peer)) return;
     this.#refusedBy.add(peer);
     // Most of the peers say so: its data directory or its configuration is wrong.
     if (this.#refusedBy.size * 2 < config.cluster.size) return;
@@ -153,10 +155,10 @@ export class Membership {
   onMessage(from: string, channel: number, payload: Uint8Array): boolean {
     switch (channel) {
       case Channel.founding:
-        this.#founding.received(from, payload);
+        if (!this.#options.standIn) this.#founding.received(from, payload);
         return true;
       case Channel.adminRequest:
-        this.admin.onRequest(from, payload);
+        if (this.peers.isAdmitted(from)) this.admin.onRequest(from, payload);
         return true;
       case Channel.adminResponse:
         this.admin.onResponse(payload);

@@ -103,10 +103,16 @@ export class Peers {
       case 'appendRequest':
       case 'heartbeat':
       case 'timeoutNow':
-        return !this.isReplaced(to);
+        return this.#mayFollow(to);
       default:
         return true;
     }
+  }
+
+  /** Not a member, or one by the directory that it has; one that is not introduced yet may have any. */
+  #mayFollow(nodeId: string): boolean {
+    const configuration = this.#options.configuration();
+    return !isMember(configuration, nodeId) || this.#hasTag(configuration, nodeId);
   }
 
   /** Dials a node that is to join. */

@@ -12,6 +12,7 @@ import { nodeUpOf } from './node-up.ts';
 import { ProposalGate } from './proposal-gate.ts';
 import type { ReplicaOptions, Transport } from './replica-options.ts';
 import { StoredState } from './stored-state.ts';
+import { TurnEnd } from './turn-end.ts';
 
 const BROKER_TICK_MS = 10;
 const NOTHING = new Uint8Array(0);
@@ -33,16 +34,17 @@ export class Replica {
   readonly #gate: ProposalGate;
   readonly #duties: LeaderDuties;
   readonly #stored: StoredState;
+  readonly #turnEnd: TurnEnd;
   readonly #timers: (() => void)[] = [];
   #status: Status;
-  /** `flush` is asked for and was not done yet. */
-  #flushDue = false;
-  #flushSoonDue = false;
   #stopped = false;
   #failed = false;
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
+    this.#turnEnd = new TurnEnd(options.clock, () => {
+      this.#flush();
+    });
     const { config, observer, recovered, identity } = options;
     this.broker = this.#createBroker();
     this.driver = this.#createDriver();
@@ -114,7 +116,7 @@ export class Replica {
     await this.#options.recovered.log.close();
   }
 
-  /** From here on nothing is acknowledged, proposed or sent any more, not even what is gathered already. */
+  /** Nothing is acknowledged, proposed or sent any more, not even what is gathered already. */
   #halt(): void {
     this.#stopped = true;
     for (const cancel of this.#timers.splice(0)) cancel();
@@ -183,19 +185,22 @@ export class Replica {
   }
 
   #registerAnew(): void {
-    const { config, identity } = this.#options;
+    const { config, identity, seed } = this.#options;
     const known = this.broker.machine.state.nodes.get(config.nodeId)?.incarnation ?? 0;
-    identity.nextIncarnation(known + 1).then((incarnation) => {
+    // One that is greater than its own is of a data directory of before, and the log may go on with the next ones of
+    // that: those must not be taken for this node's.
+    const apart = known > identity.incarnation ? seed : 0;
+    identity.nextIncarnation(known + 1 + apart).then((incarnation) => {
       if (!this.#stopped) this.#register(incarnation);
     }, this.fail);
   }
 
   #createMembership(): Membership {
-    const { config, identity, standIn, logger, clock } = this.#options;
+    const { config, identity, standIn = false, logger, clock } = this.#options;
     return new Membership({
       config,
       identity,
-      standIn: standIn === true,
+      standIn,
       broker: this.broker,
       driver: this.driver,
       status: () => this.#status,
@@ -230,6 +235,7 @@ export class Replica {
       onDiverged: (error) => {
         // Nothing leaves this node from here on, whatever the disk does with the mark.
         this.#halt();
+        void this.driver.stop();
         identity.doubt(error.message).then(
           () => this.#die(error),
           (cause: unknown) => this.#die(cause),
@@ -282,9 +288,7 @@ export class Replica {
         this.transport.send(nodeId, Channel.released, encodeEpoch(epoch));
       },
       requestFlush: () => {
-        if (this.#flushDue) return;
-        this.#flushDue = true;
-        clock.defer(this.#flush);
+        this.#turnEnd.request();
       },
       assignClientId: () => `quorate-${newId()}`,
       log: logger,
@@ -319,7 +323,7 @@ export class Replica {
           }
           this.#lease.applied();
           this.#openGate();
-          this.#flushSoon();
+          this.#turnEnd.soon();
         },
         onStatus: (status) => {
           this.#onStatus(status);
@@ -423,20 +427,8 @@ export class Replica {
     else if (leader !== null) this.transport.send(leader, Channel.proposal, batch);
   }
 
-  /** Entries were applied: what that lets go leaves when the driver's pump is done, not a turn later. */
-  #flushSoon(): void {
-    const { clock } = this.#options;
-    this.#flushDue = true;
-    if (this.#flushSoonDue) return;
-    this.#flushSoonDue = true;
-    if (clock.soon === undefined) clock.defer(this.#flush);
-    else clock.soon(this.#flush);
-  }
-
-  readonly #flush = (): void => {
-    this.#flushSoonDue = false;
-    if (!this.#flushDue || this.#stopped) return;
-    this.#flushDue = false;
+  #flush(): void {
+    if (this.#stopped) return;
     try {
       this.broker.flush();
       // A backlog goes on in the driver's own next turn, or a long replay would hold up everything else.
@@ -445,7 +437,7 @@ export class Replica {
     } catch (error) {
       this.fail(error);
     }
-  };
+  }
 
   #onStatus(status: Status): void {
     const before = this.#status;
@@ -468,7 +460,7 @@ export class Replica {
     }
     if (leader === null) return;
     this.broker.proposer.resend();
-    this.#flushSoon();
+    this.#turnEnd.soon();
   }
 
   /** A leader takes proposals when it has applied an entry of its own term. */

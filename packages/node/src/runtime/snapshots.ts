@@ -15,6 +15,7 @@ import { SnapshotReceiver, SnapshotSender, teeSnapshot } from '../snapshot/index
 import type { RefusalCode } from '../snapshot/refusal.ts';
 import type { TransportLogger } from '../transport/index.ts';
 import type { Checkpointer } from './checkpointer.ts';
+import { MACHINE_VERSION } from './machine-version.ts';
 import { isConfigurationKey } from './stored-configuration.ts';
 
 /** The log of a node, which an installed snapshot brings to its place. */
@@ -43,17 +44,14 @@ export interface SnapshotsOptions {
   readonly onFatal: (error: unknown) => void;
 }
 
-/** Version of the records that this release writes, and the newest that it reads. */
-export const MACHINE_VERSION = 1;
-
 /** Snapshots of this node on their way to others, and of others on their way into this node. */
 export class Snapshots {
   readonly #options: SnapshotsOptions;
   readonly #sender: SnapshotSender;
   readonly #receiver: SnapshotReceiver;
   #cleaning: Promise<void> = Promise.resolve();
-  /** Term of the leader that sends. */
-  #leaderTerm = 0;
+  /** Who sends, or goes on sending, and the term that it leads: one belongs to the other. */
+  #leader = { from: '', term: 0 };
   #stopped = false;
   /** Ends the wait for an installation that the driver was asked for. */
   #giveUp: () => void = () => {};
@@ -81,7 +79,7 @@ export class Snapshots {
       receiver: home.store.receiver,
       accepts: (index) => driver.acceptsSnapshot(index),
       onReceiving: (from, term) => {
-        this.#leaderTerm = term;
+        this.#leader = { from, term };
         driver.snapshotReceiving(from, term);
       },
       install: (info, from) => this.#install(info, from),
@@ -132,6 +130,8 @@ export class Snapshots {
   /** The new state is built in memory while its database is filled, beside a node that goes on; the swap is short. */
   async #install(info: SnapshotInfo, from: string): Promise<boolean> {
     const { home, restore, logger } = this.#options;
+    // What it deletes is told by its name: not beside the next one that is made.
+    await this.#cleaning;
     const loader = new StateLoader();
     const reader = await home.store.open(info.id);
     let prepared: PreparedInstall;
@@ -148,7 +148,15 @@ export class Snapshots {
     // Before anything is changed: what makes no state must not become the one on disk.
     const state = loader.finish(index, term);
     const configuration = decodeConfiguration(info.configuration);
-    const facts: InstalledFacts = { index, term, stampMs, configuration, from, leaderTerm: this.#leaderTerm };
+    // Not who sent the last of it: another leader may have taken over since.
+    const facts: InstalledFacts = {
+      index,
+      term,
+      stampMs,
+      configuration,
+      from: this.#leader.from,
+      leaderTerm: this.#leader.term,
+    };
     return await this.#swap(prepared, facts, () => {
       logger.info({ index, from }, `a snapshot of ${from} up to entry ${String(index)} is installed`);
       restore(state, clusterId);
@@ -200,6 +208,6 @@ export class Snapshots {
  * The peer has committed all that the snapshot stands for: it installed it, and the word of that was lost with a
  * connection or a process. To send it another one would go on for ever when nothing new comes.
  */
-function isThere(message: SnapshotMessage): boolean {
+function isThere(message: SnapshotMessage): message is Extract<SnapshotMessage, { kind: 'result' }> {
   return message.kind === 'result' && message.code === ('SNAPSHOT_NOT_NEEDED' satisfies RefusalCode);
 }

@@ -1,5 +1,6 @@
 import type { Configuration } from '@quorate/consensus';
 import type { TransportLogger } from '../transport/index.ts';
+import { MACHINE_VERSION } from './machine-version.ts';
 import { RECORD_SUM_BYTES } from './record-sum.ts';
 
 export interface StateComparisonOptions {
@@ -26,7 +27,9 @@ export class StateDiverged extends Error {
 
 /** Checkpoints whose sums are remembered; a member's sum that comes later than so many checkpoints is not compared. */
 const REMEMBERED = 64;
-const INDEX_BYTES = 8;
+/** Index as a double, and the version of the state machine. */
+const HEAD_BYTES = 12;
+const VERSION_AT = 8;
 
 /** Compares what each node changed from one checkpoint to the next: all of them take these at the same log entries. */
 export class StateComparison {
@@ -41,19 +44,22 @@ export class StateComparison {
 
   /** A checkpoint of this node. */
   own(index: number, sum: Buffer): void {
-    const payload = Buffer.alloc(INDEX_BYTES + RECORD_SUM_BYTES);
+    const payload = Buffer.alloc(HEAD_BYTES + RECORD_SUM_BYTES);
     payload.writeDoubleBE(index);
-    sum.copy(payload, INDEX_BYTES);
+    payload.writeUInt32BE(MACHINE_VERSION, VERSION_AT);
+    sum.copy(payload, HEAD_BYTES);
     this.#options.broadcast(payload);
     this.#add(this.#options.nodeId, index, sum.toString('hex'));
   }
 
   /** A checkpoint of another member. */
   received(from: string, payload: Uint8Array): void {
-    if (payload.length !== INDEX_BYTES + RECORD_SUM_BYTES) return;
+    if (payload.length !== HEAD_BYTES + RECORD_SUM_BYTES) return;
     const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
     const index = bytes.readDoubleBE(0);
-    if (Number.isSafeInteger(index) && index > 0) this.#add(from, index, bytes.toString('hex', INDEX_BYTES));
+    // Another release may write other records of the same state.
+    if (bytes.readUInt32BE(VERSION_AT) !== MACHINE_VERSION) return;
+    if (Number.isSafeInteger(index) && index > 0) this.#add(from, index, bytes.toString('hex', HEAD_BYTES));
   }
 
   /** The state was replaced: what was changed before it is not to be compared any more. */

@@ -13,6 +13,8 @@ interface Publication {
   readonly place: number;
   readonly sentMs: number;
   acknowledged: boolean;
+  /** It may vanish on its way. */
+  readonly expires: boolean;
   /** QoS 1, and sent again on another connection: it may stand in the log twice, with others in between. */
   repeated: boolean;
 }
@@ -52,7 +54,7 @@ export class DeliveryChecker {
     return this.#publications.size;
   }
 
-  publishing(publisher: Client, topic: string, payload: string, qos: 0 | 1 | 2): void {
+  publishing(publisher: Client, topic: string, payload: string, qos: 0 | 1 | 2, expires: boolean): void {
     if (payload === '') return;
     const known = this.#publications.get(payload);
     if (known !== undefined) {
@@ -62,7 +64,8 @@ export class DeliveryChecker {
     const stream = this.#stream(publisher, topic);
     const sentMs = this.#nowMs();
     const place = stream.length;
-    const publication = { publisher, topic, payload, qos, place, sentMs, acknowledged: false, repeated: false };
+    const state = { acknowledged: false, repeated: false };
+    const publication = { publisher, topic, payload, qos, place, sentMs, expires, ...state };
     stream.push(publication);
     this.#publications.set(payload, publication);
   }
@@ -127,9 +130,9 @@ export class DeliveryChecker {
     );
     const { churns, reads, expirySec } = client.plan;
     if (churns || reads.length > 0 || expirySec !== null) return;
-    for (const { payload: between, qos, repeated } of stream.slice(newest + 1, place)) {
+    for (const { payload: between, qos, repeated, expires } of stream.slice(newest + 1, place)) {
       demand(
-        qos === 0 || repeated || !this.#isInLog(between) || inbox.counts.has(between),
+        qos === 0 || repeated || expires || !this.#isInLog(between) || inbox.counts.has(between),
         'P5-gap',
         () => `${client.name} got ${payload} on ${topic} without ${between}, which is in the log before it`,
       );
@@ -151,8 +154,8 @@ export class DeliveryChecker {
     const missing: string[] = [];
     for (const [clientId, standing] of this.#standing) {
       const counts = this.#inboxes.get(clientId)?.counts;
-      for (const [payload, { topic, qos, sentMs, acknowledged }] of this.#publications) {
-        if (!acknowledged || qos === 0 || (counts?.get(payload) ?? 0) > 0) continue;
+      for (const [payload, { topic, qos, sentMs, acknowledged, expires }] of this.#publications) {
+        if (!acknowledged || qos === 0 || expires || (counts?.get(payload) ?? 0) > 0) continue;
         const matches = standing.some(
           (other) => other.qos > 0 && other.sinceMs < sentMs && topicMatches(other.filter, topic),
         );

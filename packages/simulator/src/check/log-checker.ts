@@ -1,7 +1,9 @@
 import type { AppliedEntry } from '@quorate/broker';
+import { decodeConfiguration, EntryType, isMember, type Message, tagOf } from '@quorate/consensus';
 import type { Replica } from '@quorate/node/runtime';
 import type { SimulatedNode } from '../cluster/simulated-node.ts';
 import { demand } from '../world/violation.ts';
+import { type Configurations, describe } from './configurations.ts';
 import { describeState, firstDifference } from './digest.ts';
 import type { Reference } from './reference.ts';
 
@@ -10,8 +12,9 @@ const COMPARE_EVERY = 32;
 
 /** What Raft promises (Raft paper, figure 3), and that replicas which applied the same entries are the same. */
 export class LogChecker {
-  readonly #nodes: readonly SimulatedNode[];
+  readonly #machines: readonly SimulatedNode[];
   readonly #reference: Reference;
+  readonly #configurations: Configurations;
   readonly #leaders = new Map<number, string>();
   readonly #applied: AppliedEntry[] = [];
   readonly #states = new Map<number, string>();
@@ -19,9 +22,13 @@ export class LogChecker {
   readonly #terms = new Map<string, number>();
   statesCompared = 0;
 
-  constructor(nodes: readonly SimulatedNode[], reference: Reference) {
-    this.#nodes = nodes;
+  constructor(machines: readonly SimulatedNode[], reference: Reference, configurations: Configurations) {
+    this.#machines = machines;
     this.#reference = reference;
+    this.#configurations = configurations;
+    reference.onCheckpoint = (index) => {
+      this.#states.set(index, describeState(reference.state));
+    };
   }
 
   /** Entries that some node has applied. */
@@ -40,6 +47,17 @@ export class LogChecker {
       this.#check(node, entry);
       apply(entry);
       if (entry.index % COMPARE_EVERY === 0) this.compareState(node, replica);
+    };
+    const restore = broker.restore.bind(broker);
+    broker.restore = (state) => {
+      restore(state);
+      this.compareState(node, replica);
+    };
+    const { driver } = replica;
+    const receive = driver.receive.bind(driver);
+    driver.receive = (from, message) => {
+      this.#checkSender(node, replica, from, message);
+      receive(from, message);
     };
   }
 
@@ -60,6 +78,19 @@ export class LogChecker {
   /** A term that was not on disk may be forgotten in a crash: nothing was promised in it. */
   ended(node: SimulatedNode): void {
     this.#terms.delete(node.id);
+  }
+
+  /** Answers count towards quorums: only those of data directories that are members do. */
+  #checkSender(node: SimulatedNode, replica: Replica, from: string, { kind }: Message): void {
+    if (kind !== 'voteResponse' && kind !== 'appendResponse' && kind !== 'heartbeatResponse') return;
+    const { configuration } = replica.driver.status();
+    if (!isMember(configuration, from)) return;
+    const sender = node.peerDirectory(from);
+    demand(
+      sender === tagOf(configuration, from),
+      'only-members-count',
+      () => `${node.id} takes a ${kind} of ${from}@${sender ?? 'nobody'}; the members are ${describe(configuration)}`,
+    );
   }
 
   /** Leader completeness: a leader holds everything that was committed in earlier terms. */
@@ -96,20 +127,45 @@ export class LogChecker {
       'no-gap',
       () => `${node.id} applied ${index} after ${this.#applied.length}`,
     );
-    const holders = this.#nodes.filter(({ disk }) => {
-      const { compactedIndex, entries } = disk.durableLog;
-      return index <= compactedIndex || entries.get(index)?.term === term;
-    });
-    demand(
-      holders.length * 2 > this.#nodes.length,
-      'P1-durable-on-a-majority',
-      () =>
-        `${node.id} applied entry ${index} of term ${term}, on disk only at ${holders.map(({ id }) => id).join() || 'nobody'}`,
-    );
+    this.#learnConfiguration(index, term);
+    this.#checkDurable(node, index, term);
     // The data may be a view of something larger that changes later.
     this.#applied.push({ index, term, stampMs: entry.stampMs, data: Uint8Array.from(entry.data) });
     this.#reference.apply(entry);
     if (index % COMPARE_EVERY === 0) this.#states.set(index, describeState(this.#reference.state));
+  }
+
+  /** To the state machine a configuration is an empty entry: what it was stands on the disks. */
+  #learnConfiguration(index: number, term: number): void {
+    for (const { disk } of this.#machines) {
+      const entry = disk.durableLog.entries.get(index);
+      if (entry?.term !== term) continue;
+      if (entry.type === EntryType.config) this.#configurations.committed(index, decodeConfiguration(entry.data));
+      return;
+    }
+  }
+
+  /**
+   * By the configuration in force at the entry, or by a later one that the leader had appended when it counted. Whose disk was
+   * wiped or set aside has another name by now, which does not count for what came before.
+   */
+  #checkDurable(node: SimulatedNode, index: number, term: number): void {
+    const configurations = this.#configurations;
+    const holders = this.#machines.flatMap((each) =>
+      each.holdersOf(index, term).map((directoryId) => `${each.id}@${directoryId}`),
+    );
+    const keys = new Set(holders);
+    const inForce = configurations.at(index);
+    const durable =
+      (inForce !== null && configurations.isQuorum(inForce, keys)) ||
+      configurations.after(index).some((later) => configurations.isQuorum(later, keys));
+    demand(
+      durable,
+      'P1-durable-on-a-majority',
+      () =>
+        `${node.id} applied entry ${index} of term ${term}, on disk only at ${holders.join() || 'nobody'}; ` +
+        `the members are ${inForce === null ? 'unknown' : describe(inForce)}`,
+    );
   }
 
   compareState(node: SimulatedNode, replica: Replica): void {

@@ -32,6 +32,8 @@ export class Reference implements StateSink {
   readonly machine: StateMachine;
   /** By payload: the index at which it was first published. */
   readonly publishedAt = new Map<string, number>();
+  /** By payload: the cluster clock at which it was first published. */
+  readonly publishedMs = new Map<string, number>();
   /** Connections that ended because the cluster gave their node up. */
   readonly droppedEpochs = new Set<number>();
   readonly registers = new Map<string, RegisterWrite[]>();
@@ -42,6 +44,9 @@ export class Reference implements StateSink {
   #ordinal = 0;
   #positions = 0;
   #nextMessageId = 1;
+  #checkpointed = false;
+  /** A checkpoint was taken at this index. */
+  onCheckpoint: (index: number) => void = () => {};
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
@@ -56,6 +61,9 @@ export class Reference implements StateSink {
     this.#batches = [];
     if (entry.data.length > 0) forEachBatch(entry.data, (batch) => this.#batches.push(publicationsOf(batch)));
     this.machine.apply(entry);
+    if (!this.#checkpointed) return;
+    this.#checkpointed = false;
+    this.onCheckpoint(this.state.appliedIndex);
   }
 
   batchBegin(): void {
@@ -70,7 +78,10 @@ export class Reference implements StateSink {
     if (command == null || result.kind !== 'published') return;
     const { payload, topic, retain } = command;
     const value = Buffer.from(payload).toString();
-    if (!this.publishedAt.has(value)) this.publishedAt.set(value, this.state.appliedIndex);
+    if (!this.publishedAt.has(value)) {
+      this.publishedAt.set(value, this.state.appliedIndex);
+      this.publishedMs.set(value, this.state.nowMs);
+    }
     if (!retain || !routed) return;
     const write = { position: ++this.#positions, value: value === '' ? null : value, atMs: this.#nowMs() };
     const writes = this.registers.get(topic);
@@ -87,7 +98,9 @@ export class Reference implements StateSink {
   }
 
   nodeChanged(): void {}
-  checkpoint(): void {}
+  checkpoint(): void {
+    this.#checkpointed = true;
+  }
   clusterNamed(): void {}
   dropped(): void {}
 }

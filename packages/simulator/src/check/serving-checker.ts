@@ -30,8 +30,11 @@ export class ServingChecker {
   readonly #sent = new Map<number, number>();
   /** Since when a node has had no majority in reach. */
   readonly #cutOffSinceMs = new Map<string, number>();
+  /** By payload: the Message Expiry Interval, in milliseconds. */
+  readonly #expiries = new Map<string, number>();
   packets = 0;
   acks = 0;
+  expiring = 0;
 
   constructor(options: ServingCheckerOptions) {
     this.#options = options;
@@ -39,6 +42,11 @@ export class ServingChecker {
 
   connected(client: Client, wire: Wire): void {
     this.#clients.set(wire, client);
+  }
+
+  /** A message with this payload has a Message Expiry Interval. */
+  expires(payload: string, expirySec: number): void {
+    this.#expiries.set(payload, expirySec * 1000);
   }
 
   /** The node can, or can not any more, exchange messages with a majority. */
@@ -60,12 +68,12 @@ export class ServingChecker {
       const end = start + length;
       demand(end <= bytes.length, 'whole-packets', () => `${node.id} wrote part of a packet to ${wire.clientName}`);
       this.packets++;
-      this.#packet(node, wire, header, bytes, start);
+      this.#packet(node, wire, header, bytes, start, end);
       at = end;
     }
   }
 
-  #packet(node: SimulatedNode, wire: Wire, header: number, bytes: Buffer, start: number): void {
+  #packet(node: SimulatedNode, wire: Wire, header: number, bytes: Buffer, start: number, end: number): void {
     const type = header >> 4;
     if (type === DISCONNECT) return;
     const client = this.#clients.get(wire);
@@ -91,6 +99,7 @@ export class ServingChecker {
     );
     this.#checkReach(node, type, client);
     if (type === PUBACK || type === PUBREC) this.#checkAck(node, wire, client, bytes.readUInt16BE(start));
+    if (type === PUBLISH && (header & DUP) === 0) this.#checkExpiry(node, client, bytes.subarray(start, end));
     if (type === PUBLISH && (header & 0x06) !== 0) this.#checkOrder(node, wire, client, header, bytes, start);
   }
 
@@ -117,6 +126,22 @@ export class ServingChecker {
       'P1-ack-before-commit',
       () =>
         `${node.id} acknowledged ${message.payload} at index ${applied}; it is at ${index ?? 'no'} place in the log`,
+    );
+  }
+
+  /** By the cluster clock, as far as this node knows it [MQTT-3.3.2-5]. A repetition was begun in time. */
+  #checkExpiry(node: SimulatedNode, client: Client, packet: Buffer): void {
+    // The payload is at the end, and holds a name, a slash and a number.
+    const payload = /[a-z0-9.]+\/\d+$/.exec(packet.toString('latin1'))?.[0];
+    const expiryMs = payload === undefined ? undefined : this.#expiries.get(payload);
+    const publishedMs = payload === undefined ? undefined : this.#options.reference.publishedMs.get(payload);
+    const state = node.replica?.broker.machine.state;
+    if (expiryMs === undefined || publishedMs === undefined || state === undefined) return;
+    this.expiring++;
+    demand(
+      state.nowMs <= publishedMs + expiryMs,
+      'message-expiry',
+      () => `${node.id} sent ${client.name} ${payload} at ${state.nowMs}, which expired at ${publishedMs + expiryMs}`,
     );
   }
 

@@ -16,7 +16,7 @@ export interface ClientWatcher {
   disconnected(client: Client, graceful: boolean, wire: Wire): void;
   publishing(
     client: Client,
-    message: { topic: string; payload: string; qos: 0 | 1 | 2; retain: boolean },
+    message: { topic: string; payload: string; qos: 0 | 1 | 2; retain: boolean; expirySec: number },
     again: boolean,
   ): void;
   /** PUBACK, or the first PUBREC. */
@@ -37,7 +37,8 @@ export interface ClientOptions {
   readonly name: string;
   readonly world: World;
   readonly rng: Rng;
-  readonly nodes: readonly SimulatedNode[];
+  /** Where it may connect. */
+  readonly nodes: () => readonly SimulatedNode[];
   readonly watcher: ClientWatcher;
   /** While false, clients leave no connection on their own and publish nothing new. */
   readonly busy: () => boolean;
@@ -83,7 +84,7 @@ export class Client implements ClientEnd {
     this.plan = options.plan;
     this.#world = options.world;
     this.#rng = options.rng;
-    this.#node = this.#rng.pick(options.nodes);
+    this.#node = this.#rng.pick(options.nodes());
   }
 
   start(): void {
@@ -120,7 +121,7 @@ export class Client implements ClientEnd {
   #connect(): void {
     if (this.wire !== null || this.#stopped) return;
     const { nodes, watcher } = this.options;
-    if (this.#rng.chance(0.6)) this.#node = this.#rng.pick(nodes);
+    if (this.#rng.chance(0.6)) this.#node = this.#rng.pick(nodes());
     const wire = this.#node.accept(this);
     if (wire === null) {
       this.#retry();
@@ -291,10 +292,11 @@ export class Client implements ClientEnd {
     for (; this.#quota > 0; this.#quota--) {
       const message = this.#unsent.shift();
       if (message === undefined) return;
-      const { packetId, topic, payload, qos, retain, sent } = message;
+      const { packetId, topic, payload, qos, retain, sent, expirySec } = message;
       this.options.watcher.publishing(this, message, sent);
       message.sent = true;
-      this.send({ cmd: 'publish', topic, payload, qos, retain, dup: sent, messageId: packetId });
+      const properties = expiry(expirySec);
+      this.send({ cmd: 'publish', topic, payload, qos, retain, dup: sent, messageId: packetId, ...properties });
     }
   }
 
@@ -307,10 +309,12 @@ export class Client implements ClientEnd {
       const qos = this.#rng.pick(publishes.qos);
       const clears = publishes.retain && this.#rng.chance(0.1);
       const payload = clears ? '' : `${this.name}/${++this.#publications}`;
-      const message = { topic, payload, qos, retain: publishes.retain };
+      const expirySec = this.plan.version === 5 ? this.#rng.pick(publishes.expirySec ?? [0]) : 0;
+      const message = { topic, payload, qos, retain: publishes.retain, expirySec };
       if (qos === 0) {
         this.options.watcher.publishing(this, message, false);
-        this.send({ cmd: 'publish', ...message, qos: 0, dup: false });
+        const { retain } = message;
+        this.send({ cmd: 'publish', topic, payload, retain, qos: 0, dup: false, ...expiry(expirySec) });
         continue;
       }
       const packetId = this.session.packetId();
@@ -385,4 +389,8 @@ export class Client implements ClientEnd {
     this.options.watcher.read(this, reading.topic, reading.value, reading.askedMs);
     this.#unsubscribe(reading.topic);
   }
+}
+
+function expiry(expirySec: number): { properties?: { messageExpiryInterval: number } } {
+  return expirySec === 0 ? {} : { properties: { messageExpiryInterval: expirySec } };
 }

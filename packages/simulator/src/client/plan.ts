@@ -32,4 +32,6 @@ export interface PublishPlan {
   /** Not acknowledged at one time. */
   readonly window: number;
   readonly retain: boolean;
+  /** Message Expiry Intervals to choose from, 0 for none; with version 5 only. */
+  readonly expirySec?: readonly number[];
 }

@@ -5,6 +5,8 @@ export interface Outgoing {
   readonly payload: string;
   readonly qos: 1 | 2;
   readonly retain: boolean;
+  /** Message Expiry Interval, 0 for none. */
+  readonly expirySec: number;
   /** It has left once, so that it carries DUP from now on. */
   sent: boolean;
   /** QoS 2: PUBREC has come, PUBREL is due. */

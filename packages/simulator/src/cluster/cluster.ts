@@ -1,15 +1,19 @@
+import { type Configuration, hasQuorum, members } from '@quorate/consensus';
 import type { Rng } from '../world/random.ts';
 import type { World } from '../world/world.ts';
 import { type DiskMutation, type DiskProfile, SimulatedDisk } from './disk.ts';
 import { Network, type NetworkProfile } from './network.ts';
-import { type NodeTuning, nodeConfig } from './node-config.ts';
+import { type NodeTuning, nodeConfig, peerAddressOf } from './node-config.ts';
 import { type NodeWatcher, SimulatedNode } from './simulated-node.ts';
 import type { WireProfile } from './wire.ts';
 
 export interface ClusterOptions {
   readonly world: World;
   readonly rng: Rng;
+  /** Nodes that found the cluster. */
   readonly size: number;
+  /** Machines beside them, which may be joined. */
+  readonly spares: number;
   readonly tuning: NodeTuning;
   readonly network: NetworkProfile;
   readonly disk: DiskProfile;
@@ -24,44 +28,75 @@ export interface ClusterOptions {
 
 /** The machines and what joins them. */
 export class Cluster {
-  readonly nodes: readonly SimulatedNode[];
+  /** All there are. */
+  readonly machines: readonly SimulatedNode[];
   readonly network: Network;
   readonly #options: ClusterOptions;
+  /** Names of the first members. */
+  readonly founders: readonly string[];
+  readonly #inUse = new Set<SimulatedNode>();
+  /** Also those that are not in use any more. */
+  readonly #used = new Set<SimulatedNode>();
+  /** By node: the configuration that it acts by, as last seen. */
+  readonly #believed = new Map<string, Configuration>();
 
   constructor(options: ClusterOptions) {
-    const { world, rng, size, tuning, watcher, drift, wire } = options;
+    const { world, rng, size, spares, tuning, drift, wire } = options;
     this.#options = options;
-    const ids = Array.from({ length: size }, (_, at) => `n${at + 1}`);
+    const ids = Array.from({ length: size + spares }, (_, at) => `n${at + 1}`);
+    const founders = ids.slice(0, size);
+    this.founders = founders;
     this.network = new Network(world, rng.fork(), ids, options.network);
-    this.nodes = ids.map(
+    const newDisk = (): SimulatedDisk => new SimulatedDisk(world, rng.fork(), options.disk, options.diskMutation);
+    this.machines = ids.map(
       (id) =>
         new SimulatedNode({
           id,
-          config: nodeConfig(id, ids, tuning),
+          config: nodeConfig(id, founders, tuning),
           world,
           rng: rng.fork(),
           network: this.network,
-          disk: new SimulatedDisk(world, rng.fork(), options.disk, options.diskMutation),
-          watcher: {
-            started: (node, replica, recovered) => {
-              this.#reach();
-              watcher.started(node, replica, recovered);
-            },
-            stepped: (node, replica) => {
-              watcher.stepped(node, replica);
-            },
-            wrote: (node, wire, bytes) => {
-              watcher.wrote(node, wire, bytes);
-            },
-            ended: (node) => {
-              this.#reach();
-              watcher.ended(node);
-            },
-          },
+          disk: newDisk(),
+          newDisk,
+          addressOf: peerAddressOf,
+          watcher: this.#watcher(),
           clockRate: rng.between(1 - drift, 1 + drift),
           wireProfile: wire,
         }),
     );
+    for (const node of this.machines.slice(0, size)) {
+      this.#inUse.add(node);
+      this.#used.add(node);
+    }
+  }
+
+  /** Machines that are part of the cluster, were, or wait to become one. */
+  get nodes(): readonly SimulatedNode[] {
+    return [...this.#inUse];
+  }
+
+  node(id: string): SimulatedNode {
+    const node = this.machines.find((each) => each.id === id);
+    if (node === undefined) throw new Error(`there is no ${id}`);
+    return node;
+  }
+
+  /** A machine is switched on, to be joined. */
+  use(node: SimulatedNode): void {
+    this.#inUse.add(node);
+    this.#used.add(node);
+    node.start();
+  }
+
+  /** A machine is switched off for good, until somebody uses it again. */
+  retire(node: SimulatedNode): void {
+    this.#inUse.delete(node);
+    node.crash(0);
+  }
+
+  /** It was part of the cluster at some time, and may have what it had then. */
+  wasUsed(node: SimulatedNode): boolean {
+    return this.#used.has(node);
   }
 
   start(): void {
@@ -79,8 +114,8 @@ export class Cluster {
   }
 
   unblockAll(): void {
-    for (const { id } of this.nodes) {
-      for (const other of this.nodes) if (other.id !== id) this.network.unblock(id, other.id);
+    for (const { id } of this.machines) {
+      for (const other of this.machines) if (other.id !== id) this.network.unblock(id, other.id);
     }
     this.#reach();
   }
@@ -97,6 +132,7 @@ export class Cluster {
     this.normalNetwork();
     for (const node of this.nodes) {
       this.normalDisk(node);
+      node.disk.makeRoom();
       node.disk.proceed();
       node.resume();
       node.start();
@@ -104,16 +140,49 @@ export class Cluster {
     this.unblockAll();
   }
 
-  /** A node can serve when it reaches, in both directions, one that reaches a majority: that one may lead. */
+  #watcher(): NodeWatcher {
+    const { watcher } = this.#options;
+    return {
+      ...watcher,
+      started: (node, replica, recovered) => {
+        this.#believed.set(node.id, replica.status.configuration);
+        this.#reach();
+        watcher.started(node, replica, recovered);
+      },
+      stepped: (node, replica) => {
+        const { configuration } = replica.status;
+        if (this.#believed.get(node.id) !== configuration) {
+          this.#believed.set(node.id, configuration);
+          this.#reach();
+        }
+        watcher.stepped(node, replica);
+      },
+      ended: (node) => {
+        this.#reach();
+        watcher.ended(node);
+      },
+    };
+  }
+
+  /**
+   * A node can serve when it reaches, in both directions, one that reaches a majority by its own configuration: that one may
+   * lead.
+   */
   #reach(): void {
-    const { nodes, network } = this;
+    const { machines, network } = this;
     const reaches = (a: SimulatedNode, b: SimulatedNode): boolean =>
       a === b || (b.running && !network.isBlocked(a.id, b.id) && !network.isBlocked(b.id, a.id));
-    const mayLead = (node: SimulatedNode): boolean =>
-      node.running && nodes.filter((other) => reaches(node, other)).length * 2 > nodes.length;
-    for (const node of nodes) {
-      const majority = nodes.some((other) => reaches(node, other) && mayLead(other));
-      this.#options.onReach(node.id, majority);
+    const mayLead = (node: SimulatedNode): boolean => {
+      const configuration = this.#believed.get(node.id);
+      if (!node.running || configuration === undefined || members(configuration).length === 0) return false;
+      return hasQuorum(configuration, (id) => reaches(node, this.node(id)));
+    };
+    const leaders = machines.filter(mayLead);
+    for (const node of machines) {
+      this.#options.onReach(
+        node.id,
+        leaders.some((other) => reaches(node, other)),
+      );
     }
   }
 }

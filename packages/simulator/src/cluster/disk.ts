@@ -1,5 +1,5 @@
-import type { Entry } from '@quorate/consensus';
-import { type CrashOptions, MemoryDisk, MemoryLogStore, StorageError } from '@quorate/storage';
+import { type Entry, EntryType } from '@quorate/consensus';
+import { type CrashOptions, MemoryDisk, MemoryLogStore, MemoryStateStore, StorageError } from '@quorate/storage';
 import type { Rng } from '../world/random.ts';
 import type { World } from '../world/world.ts';
 
@@ -29,6 +29,12 @@ export interface DiskMutation {
 export interface LogRegion {
   readonly compactedIndex: number;
   readonly entries: ReadonlyMap<number, Entry>;
+  readonly superblock: { readonly highWaterIndex: number };
+}
+
+interface StateRegion {
+  readonly records: ReadonlyMap<string, Uint8Array>;
+  readonly position: { readonly appliedIndex: number };
 }
 
 /**
@@ -45,6 +51,9 @@ export class SimulatedDisk extends MemoryDisk {
   #held = false;
   #power = 0;
   #failNext = 0;
+  #full = false;
+  /** The disk was full since it was made: what ended for want of room did so for a reason. */
+  wasFull = false;
   /** Runs what a completed write causes as an event of the node that owns the disk: a paused process sees it later. */
   deliver: (task: () => void) => void = (task) => {
     task();
@@ -67,6 +76,44 @@ export class SimulatedDisk extends MemoryDisk {
     });
   }
 
+  /** The snapshots that lie on it. */
+  snapshots(): { readonly id: string; readonly sizeBytes: number }[] {
+    const files = this.region<Map<string, Buffer>>('snapshots-0', () => new Map());
+    const found: { id: string; sizeBytes: number }[] = [];
+    for (const [name, content] of files) {
+      const id = /-([0-9a-f]{32})\.snapshot$/.exec(name)?.[1];
+      if (id !== undefined) found.push({ id, sizeBytes: content.length });
+    }
+    return found;
+  }
+
+  /** Keys of the records of the state. */
+  stateKeys(): Buffer[] {
+    const { records } = this.#state();
+    return [...records.keys()].map((key) => Buffer.from(key, 'latin1'));
+  }
+
+  /** Where the log begins and ends, and up to where the stores know that it was durable. */
+  extent(): { readonly compactedIndex: number; readonly lastIndex: number; readonly knownIndex: number } {
+    const { compactedIndex, entries, superblock } = this.durableLog;
+    const lastIndex = Math.max(compactedIndex, ...entries.keys());
+    const knownIndex = Math.max(superblock.highWaterIndex, this.#state().position.appliedIndex);
+    return { compactedIndex, lastIndex, knownIndex: Math.min(knownIndex, lastIndex) };
+  }
+
+  #state(): StateRegion {
+    // A store makes its region.
+    new MemoryStateStore(this);
+    return this.region<StateRegion>('state-0', () => {
+      throw new Error('no state store was made on this disk');
+    });
+  }
+
+  /** Entries of the log that are configurations. */
+  durableConfigurations(): Entry[] {
+    return [...this.durableLog.entries.values()].filter(({ type }) => type === EntryType.config);
+  }
+
   setProfile(profile: DiskProfile): void {
     this.#profile = profile;
   }
@@ -82,6 +129,28 @@ export class SimulatedDisk extends MemoryDisk {
       } else this.#queue.push({ action, steps, resolve, reject, fails });
       this.#next();
     });
+  }
+
+  get full(): boolean {
+    return this.#full;
+  }
+
+  override fill(): void {
+    super.fill();
+    this.#full = true;
+    this.wasFull = true;
+  }
+
+  override makeRoom(): void {
+    super.makeRoom();
+    this.#full = false;
+  }
+
+  override wipe(): void {
+    super.wipe();
+    this.#full = false;
+    // As in the constructor: the regions must be there.
+    new MemoryLogStore(this);
   }
 
   /** How long one read takes. */
@@ -122,7 +191,8 @@ export class SimulatedDisk extends MemoryDisk {
     this.#busy = false;
     this.#held = false;
     this.#failNext = 0;
-    for (const { steps, fails } of lost) if (!fails) for (const step of steps.slice(0, options.torn ?? 0)) step();
+    const torn = this.#full ? 0 : (options.torn ?? 0);
+    for (const { steps, fails } of lost) if (!fails) for (const step of steps.slice(0, torn)) step();
     super.crash();
     this.#world.settle();
     for (const { action, reject } of lost) reject(new StorageError('CRASHED', { action }));
@@ -143,7 +213,8 @@ export class SimulatedDisk extends MemoryDisk {
     if (this.#held) return;
     const write = this.#queue.shift();
     if (write === undefined) return;
-    if (!write.fails) {
+    const error = write.fails ? new Error('EIO: i/o error, write') : this.fullError(write.action);
+    if (error === null) {
       this.flush();
       for (const step of write.steps) step();
     }
@@ -151,8 +222,8 @@ export class SimulatedDisk extends MemoryDisk {
     this.deliver(() => {
       if (power !== this.#power) return;
       this.#world.settle();
-      if (write.fails) write.reject(new Error('EIO: i/o error, write'));
-      else write.resolve();
+      if (error === null) write.resolve();
+      else write.reject(error);
     });
     this.#next();
   }
@@ -182,6 +253,7 @@ export class SimulatedLogStore extends MemoryLogStore {
 
   override compact(throughIndex: number, throughTerm: number): Promise<void> {
     this.#world.settle();
+    this.#world.count('log compactions');
     return super.compact(throughIndex, throughTerm);
   }
 }

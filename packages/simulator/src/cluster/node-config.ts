@@ -11,27 +11,36 @@ export interface NodeTuning {
   readonly checkpointIntervalMs: number;
   readonly maxAppendBytes: number;
   readonly maxInflightAppends: number;
+  readonly compactEntries: number;
+  readonly keepLogBytes: number;
+  /** Less than a configuration may have: what is not recent is read from the disk, or comes with a snapshot. */
+  readonly recentLogBytes: number;
 }
 
-/** Less than a configuration may have: what is not recent is read from the disk. */
-const RECENT_LOG_BYTES = 64 * 1024;
 const OUTGOING_BUFFER_BYTES = 64 * 1024;
 
-/** The configuration of one node; what a seed does not choose has its default. */
+/** Where a node listens for the others. */
+export function peerAddressOf(id: string): string {
+  return `127.0.0.1:${7000 + Number(id.slice(1))}`;
+}
+
+/** The configuration of one node; what a seed does not choose has its default. One that is not in `ids` waits to be joined. */
 export function nodeConfig(id: string, ids: readonly string[], tuning: NodeTuning): NodeConfig {
   const { electionTimeoutMs, heartbeatIntervalMs, maxAppendBytes, maxInflightAppends } = tuning;
   const { leaseMs, gracePeriodMs, receiveMaximum, maxInflightMessages, checkpointIntervalMs } = tuning;
+  const { compactEntries, keepLogBytes } = tuning;
   const config = loadConfig({
     values: {
       nodeId: id,
       dataDir: 'none',
-      cluster: Object.fromEntries(ids.map((member, at) => [member, `127.0.0.1:${7001 + at}`])),
+      cluster: Object.fromEntries(ids.map((member) => [member, peerAddressOf(member)])),
+      peer: peerAddressOf(id),
       raft: { electionTimeoutMs, heartbeatIntervalMs, maxAppendBytes, maxInflightAppends },
       serving: { leaseMs, gracePeriodMs },
       limits: { receiveMaximum, maxInflightMessages, maxOutgoingBufferBytes: OUTGOING_BUFFER_BYTES },
-      checkpoint: { intervalMs: checkpointIntervalMs },
+      checkpoint: { intervalMs: checkpointIntervalMs, compactEntries, keepLogBytes },
       sysIntervalSec: 0,
     },
   });
-  return { ...config, raft: { ...config.raft, recentLogBytes: RECENT_LOG_BYTES } };
+  return { ...config, raft: { ...config.raft, recentLogBytes: tuning.recentLogBytes } };
 }

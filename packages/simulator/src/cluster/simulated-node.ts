@@ -1,16 +1,20 @@
-import type { Clock, NodeConfig, Recovered, TransportLogger } from '@quorate/node/runtime';
-import { Replica, recover } from '@quorate/node/runtime';
-import { MemoryStateStore } from '@quorate/storage';
+import type { NodeConfig, Recovered, TransportLogger } from '@quorate/node/runtime';
+import { Readmitted, Replica, StateDiverged } from '@quorate/node/runtime';
+import { isDamage, isDiskFull } from '@quorate/storage';
 import type { Rng } from '../world/random.ts';
 import { Violation } from '../world/violation.ts';
 import type { World } from '../world/world.ts';
-import { type SimulatedDisk, SimulatedLogStore } from './disk.ts';
+import type { LogRegion, SimulatedDisk } from './disk.ts';
+import { DurableIdentity, type IdentityWatcher, randomId } from './identity.ts';
 import type { Network } from './network.ts';
+import { NodeClock } from './node-clock.ts';
+import { drain, type Process } from './process.ts';
+import { recoverFrom } from './stores.ts';
 import { SimulatedTransport } from './transport.ts';
 import { type ClientEnd, Wire, type WireProfile } from './wire.ts';
 
 /** What somebody who watches a node is told, as it happens. */
-export interface NodeWatcher {
+export interface NodeWatcher extends IdentityWatcher {
   /** A new process; called before it applies anything. Planted bugs are put in here too. */
   started(node: SimulatedNode, replica: Replica, recovered: Recovered): void;
   /** After everything that a process did in one event. */
@@ -26,25 +30,20 @@ export interface SimulatedNodeOptions {
   readonly rng: Rng;
   readonly network: Network;
   readonly disk: SimulatedDisk;
+  /** Another disk, for the stores of a stand-in. */
+  readonly newDisk: () => SimulatedDisk;
+  readonly addressOf: (id: string) => string;
   readonly watcher: NodeWatcher;
   /** How fast this node's clock runs: 1 is right. */
   readonly clockRate: number;
   readonly wireProfile: WireProfile;
 }
 
-/** How late a timer may be, and how long a turn of the event loop gathers events. */
-const TIMER_LATE_MS = 2;
-const TURN_MS = 0.3;
-
-/** One run of a node's process. What belongs to an earlier one has no effect any more. */
-interface Process {
-  alive: boolean;
-  replica: Replica | null;
-  transport: SimulatedTransport | null;
-  readonly wires: Set<Wire>;
-  deferred: (() => void)[];
-  deferredScheduled: boolean;
-}
+/** How long a node takes to start again by itself. */
+const RESTART_MS = 300;
+/** How often it looks whether there is room on the disk. */
+const ROOM_POLL_MS = 1_000;
+const POLL_MS = 10;
 
 /** One machine: a disk that survives, and a process that runs the replica of the product, is paused, crashes and comes back. */
 export class SimulatedNode {
@@ -53,15 +52,19 @@ export class SimulatedNode {
   readonly #options: SimulatedNodeOptions;
   readonly #world: World;
   readonly #rng: Rng;
-  readonly #clockOffsetMs: number;
+  #clockOffsetMs: number;
   #process: Process | null = null;
   #paused = false;
   #parked: (() => void)[] = [];
-  /** The durable part of the identity. */
-  #incarnation = 0;
+  #identity: DurableIdentity;
+  /** What disks of this machine held when they lost it. */
+  readonly #lost: { readonly directoryId: string; readonly log: LogRegion }[] = [];
   #ids = 0;
+  #starts = 0;
   /** A disk error was planted: this process may end by itself. */
   mayFail = false;
+  /** Damage was planted: a start may find it. */
+  mayDoubt = false;
 
   constructor(options: SimulatedNodeOptions) {
     this.#options = options;
@@ -70,6 +73,7 @@ export class SimulatedNode {
     this.#world = options.world;
     this.#rng = options.rng;
     this.#clockOffsetMs = this.#rng.between(0, 1_000_000);
+    this.#identity = DurableIdentity.format(this.#world, this.#rng);
   }
 
   get running(): boolean {
@@ -84,27 +88,65 @@ export class SimulatedNode {
     return this.#process?.replica ?? null;
   }
 
+  /** Of what is on the disk, also while a stand-in runs. */
+  get directoryId(): string {
+    return this.#identity.directoryId;
+  }
+
+  get clusterId(): string | null {
+    return this.#identity.clusterId;
+  }
+
+  /** The first configuration, if this data directory had a part in founding the cluster. */
+  get founding(): Uint8Array | null {
+    return this.#identity.founding;
+  }
+
+  /** It runs on stores in memory because its own are in doubt. */
+  get standsIn(): boolean {
+    return this.#process !== null && this.#process.disk !== this.disk;
+  }
+
+  get draining(): boolean {
+    return this.#process?.draining === true;
+  }
+
+  /** What a connected peer said of itself to this node's process. */
+  peerDirectory(peer: string): string | null {
+    return this.#process?.transport?.helloOf(peer)?.directoryId ?? null;
+  }
+
   start(): void {
     if (this.#process !== null) return;
+    if (this.disk.full) {
+      this.#world.after(ROOM_POLL_MS, () => this.start());
+      return;
+    }
     const process: Process = {
       alive: true,
       replica: null,
       transport: null,
       wires: new Set(),
-      deferred: [],
-      deferredScheduled: false,
+      disk: this.disk,
+      identity: this.#identity,
+      draining: false,
     };
     this.#process = process;
     this.mayFail = false;
-    this.#incarnation++;
-    this.disk.deliver = (task) => {
-      this.#enter(process, task);
-    };
-    this.#world.note(this.id, 'start', this.#incarnation);
+    this.#identity.incarnation++;
+    this.#starts++;
+    this.#deliverTo(process);
+    this.#world.note(this.id, 'start', this.#identity.incarnation);
     this.#world.settle();
     this.#boot(process).catch((error: unknown) => {
-      if (process.alive) this.#world.fail(error);
+      this.#fatal(process, error);
     });
+  }
+
+  #deliverTo(process: Process): void {
+    process.disk.deliver = (task) => {
+      this.#enter(process, task);
+    };
   }
 
   /** Ends the process and loses what the disk had not synced; up to `torn` steps of a write under way happened. */
@@ -119,7 +161,44 @@ export class SimulatedNode {
     process.transport?.kill();
     for (const wire of process.wires) wire.serverDied(silently);
     this.disk.crash({ torn });
+    if (process.disk !== this.disk) process.disk.crash();
     this.#options.watcher.ended(this);
+  }
+
+  /** Data directories that hold an entry, or held it until they lost what they had: what they confirmed before may be on its way. */
+  holdersOf(index: number, term: number): string[] {
+    const { directoryId } = this.#identity;
+    return [...this.#lost, { directoryId, log: this.disk.durableLog }]
+      .filter(({ log }) => index <= log.compactedIndex || log.entries.get(index)?.term === term)
+      .map((held) => held.directoryId);
+  }
+
+  /** Before the disk loses something. */
+  rememberLog(): void {
+    const { compactedIndex, entries, superblock } = this.disk.durableLog;
+    this.#lost.push({
+      directoryId: this.#identity.directoryId,
+      log: { compactedIndex, entries: new Map(entries), superblock },
+    });
+  }
+
+  /** The machine is given an empty disk. */
+  wipe(): void {
+    this.crash(0);
+    this.rememberLog();
+    this.#world.note(this.id, 'wipe');
+    this.disk.wipe();
+    this.mayDoubt = false;
+    this.#identity = DurableIdentity.format(this.#world, this.#rng);
+  }
+
+  /** As `setAside` does it: nothing is left but who the node is. */
+  #startAnew(directoryId: string): void {
+    this.#world.note(this.id, 'set aside', directoryId);
+    this.rememberLog();
+    this.disk.wipe();
+    this.#identity = this.#identity.anew(directoryId);
+    this.mayDoubt = false;
   }
 
   /** Stops the process in between two turns: no timer, no I/O, but its clock runs on. */
@@ -138,10 +217,72 @@ export class SimulatedNode {
     for (const task of parked) this.#world.after(0, task);
   }
 
+  /** The machine's clock shows another, later time from now on. */
+  jumpClock(byMs: number): void {
+    this.#world.note(this.id, 'clock jumps', byMs);
+    this.#clockOffsetMs += byMs;
+  }
+
+  /** Stops in good order, and starts again `awayMs` later. */
+  drain(awayMs: number): void {
+    const process = this.#process;
+    if (process?.replica == null || process.draining) return;
+    this.#world.note(this.id, 'drain');
+    process.draining = true;
+    this.#enter(process, () => {
+      this.#world.settle();
+      drain(process, { until: (condition, timeoutMs) => this.#until(process, condition, timeoutMs) }).then(
+        () => {
+          this.#drained(process, awayMs);
+        },
+        (error: unknown) => {
+          if (this.#process === process && !this.mayFail) this.#world.fail(error);
+        },
+      );
+    });
+  }
+
+  #drained(process: Process, awayMs: number): void {
+    if (this.#process !== process) return;
+    this.#world.count('  stopped in good order');
+    this.crash(0);
+    this.#world.after(awayMs, () => {
+      this.start();
+    });
+  }
+
+  #until(process: Process, condition: () => boolean, timeoutMs: number): Promise<void> {
+    const deadlineMs = this.#world.nowMs + timeoutMs;
+    return new Promise((resolve) => {
+      const look = (): void => {
+        this.#enter(process, () => {
+          if (!condition() && this.#world.nowMs < deadlineMs) {
+            this.#world.after(POLL_MS, look);
+            return;
+          }
+          this.#world.settle();
+          resolve();
+        });
+      };
+      look();
+    });
+  }
+
+  /** Runs something in the process, as an operator's request that comes in. False when there is no process. */
+  ask(task: (replica: Replica) => void): boolean {
+    const process = this.#process;
+    if (process?.replica == null) return false;
+    const { replica } = process;
+    this.#enter(process, () => {
+      task(replica);
+    });
+    return true;
+  }
+
   /** A client dials. Null when nobody listens. */
   accept(client: ClientEnd): Wire | null {
     const process = this.#process;
-    if (process?.replica == null) return null;
+    if (process?.replica == null || process.draining) return null;
     const { replica } = process;
     const wire = new Wire(this.#world, this.#rng, this.#options.wireProfile, client, {
       nodeId: this.id,
@@ -159,13 +300,34 @@ export class SimulatedNode {
     return wire;
   }
 
+  /** As `openData`: what is in doubt stays where it is, and the node runs on empty stores in memory. */
+  async #open(process: Process): Promise<{ recovered: Recovered; standIn: boolean }> {
+    const { world, rng, newDisk } = this.#options;
+    try {
+      const recovered = await recoverFrom(this.disk, this.#identity, world, rng);
+      if (process.alive && this.mayDoubt) {
+        // It was in what nobody reads any more.
+        world.count('damage without effect');
+        this.mayDoubt = false;
+      }
+      return { recovered, standIn: false };
+    } catch (error) {
+      if (!process.alive || !isDamage(error)) throw error;
+      if (!this.mayDoubt) throw new Violation('no-doubt', `${this.id}: ${(error as Error).message}`);
+      world.count('starts on a stand-in');
+      world.note(this.id, 'stands in', (error as Error).message);
+      const { incarnation, clusterId } = this.#identity;
+      process.disk = newDisk();
+      process.identity = new DurableIdentity(randomId(rng), incarnation);
+      process.identity.clusterId = clusterId;
+      this.#deliverTo(process);
+      return { recovered: await recoverFrom(process.disk, null, world, rng), standIn: true };
+    }
+  }
+
   async #boot(process: Process): Promise<void> {
     const { config, world, rng, watcher } = this.#options;
-    const voters = [...config.cluster.keys()].sort();
-    const recovered = await recover(
-      { stateStore: () => new MemoryStateStore(this.disk), logStore: () => new SimulatedLogStore(this.disk, world) },
-      { voters, learners: [], outgoing: [] },
-    );
+    const { recovered, standIn } = await this.#open(process);
     if (!process.alive) return;
     const replica = new Replica({
       config,
@@ -174,15 +336,21 @@ export class SimulatedNode {
       observer: SILENT_OBSERVER,
       clock: this.#clock(process),
       seed: rng.below(2 ** 31),
-      newId: () => `${this.id}-${this.#incarnation}-${++this.#ids}`,
-      identity: this.#identity(),
+      newId: () => `${this.id}-${process.identity.incarnation}-${++this.#ids}`,
+      identity: process.identity.open(this.id, world, watcher),
       recovered,
-      createTransport: (handlers) => {
-        const { network } = this.#options;
+      standIn,
+      createTransport: (handlers, describe) => {
+        const { network, addressOf } = this.#options;
         const transport = new SimulatedTransport({
           id: this.id,
+          world,
           network,
           handlers,
+          describe,
+          bootstrapMembers: [...config.cluster.keys()].sort().join(','),
+          addressOf,
+          session: `${this.id}/${this.#starts}`,
           enter: (task) => {
             this.#enter(process, task);
           },
@@ -195,26 +363,48 @@ export class SimulatedNode {
         this.#fatal(process, error);
       },
     });
+    // Begun by the driver in a turn of its own, in which nothing else tells the world of promises.
+    const { driver } = replica;
+    const install = driver.install.bind(driver);
+    driver.install = (installation) => {
+      const commit = (): Promise<boolean> => {
+        world.settle();
+        world.count('snapshots installed');
+        return installation.commit();
+      };
+      install({ ...installation, commit });
+    };
     process.replica = replica;
     watcher.started(this, replica, recovered);
     await replica.start();
     world.settle();
   }
 
-  /** The process ends by itself: expected only of one whose disk failed. */
+  /** The process ends by itself, and what `supervise.ts` does about it. */
   #fatal(process: Process, error: unknown): void {
     if (!process.alive) return;
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#world.note(this.id, 'fatal', error instanceof Error ? error.message : text);
-    if (!this.mayFail) {
+    if (error instanceof Readmitted) {
+      this.#world.count('taken in anew');
+      this.crash(0);
+      this.#startAnew(error.directoryId);
+    } else if (error instanceof StateDiverged && this.mayDoubt) {
+      this.#world.count('ended by a diverged state');
+      this.crash(0);
+    } else if (isDiskFull(error) && this.disk.wasFull) {
+      this.#world.count('process ended by a full disk');
+      this.crash(0);
+    } else if (this.mayFail) {
+      this.#world.count('process ended by a disk error');
+      this.crash(0);
+    } else {
       this.#world.fail(
         error instanceof Violation ? error : new Violation('no-fatal-error', `${this.id} ended: ${text}`),
       );
       return;
     }
-    this.#world.count('process ended by a disk error');
-    this.crash(0);
-    this.#world.after(this.#rng.between(200, 3_000), () => {
+    this.#world.after(this.#rng.between(0.1, 1) * RESTART_MS, () => {
       this.start();
     });
   }
@@ -237,62 +427,18 @@ export class SimulatedNode {
     if (process.alive && replica !== null) this.#options.watcher.stepped(this, replica);
   }
 
-  #clock(process: Process): Clock {
-    const { clockRate } = this.#options;
-    return {
-      nowMs: () => this.#clockOffsetMs + this.#world.nowMs * clockRate,
-      defer: (task) => {
-        process.deferred.push(task);
-        if (process.deferredScheduled) return;
-        process.deferredScheduled = true;
-        this.#world.after(this.#rng.skewed(0.01, TURN_MS), () => {
-          this.#enter(process, () => {
-            this.#runDeferred(process);
-          });
-        });
+  #clock(process: Process): NodeClock {
+    const { clockRate: rate } = this.#options;
+    return new NodeClock({
+      world: this.#world,
+      rng: this.#rng,
+      nowMs: () => this.#clockOffsetMs + this.#world.nowMs * rate,
+      rate,
+      alive: () => process.alive,
+      enter: (task) => {
+        this.#enter(process, task);
       },
-      every: (intervalMs, task) => this.#every(process, intervalMs / clockRate, task),
-    };
-  }
-
-  #runDeferred(process: Process): void {
-    process.deferredScheduled = false;
-    const tasks = process.deferred;
-    process.deferred = [];
-    for (const task of tasks) if (process.alive) task();
-  }
-
-  #every(process: Process, intervalMs: number, task: () => void): () => void {
-    let cancelled = false;
-    // A timer that falls due again while it waits fires once.
-    let waiting = false;
-    const fire = (): void => {
-      if (cancelled || !process.alive) return;
-      this.#world.after(intervalMs + this.#rng.skewed(0, TIMER_LATE_MS), fire);
-      if (waiting) return;
-      waiting = true;
-      this.#enter(process, () => {
-        waiting = false;
-        if (!cancelled) task();
-      });
-    };
-    this.#world.after(this.#rng.between(0, intervalMs), fire);
-    return () => {
-      cancelled = true;
-    };
-  }
-
-  #identity(): { incarnation: number; nextIncarnation(): Promise<number>; setClusterId(): Promise<void> } {
-    return {
-      incarnation: this.#incarnation,
-      nextIncarnation: async () => {
-        this.#world.settle();
-        return ++this.#incarnation;
-      },
-      setClusterId: async () => {
-        this.#world.settle();
-      },
-    };
+    });
   }
 
   #logger(): TransportLogger {

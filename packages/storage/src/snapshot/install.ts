@@ -73,7 +73,13 @@ export async function prepareInstall(
       end();
       invariant(log === null || log.compactedIndex <= info.index, 'installation', 'the log goes on from the snapshot');
       await step('replace the pointer');
-      before = await slot.switchTo(fresh, { id: info.id, index: info.index, term: info.term });
+      try {
+        before = await slot.switchTo(fresh, { id: info.id, index: info.index, term: info.term });
+      } catch (error) {
+        // Or its directory could not be opened again in this process.
+        await fresh.database.level.close();
+        throw error;
+      }
       await step('bring the log to the snapshot');
       await log?.compact(info.index, info.term);
       await step('take back the doubt about the state');

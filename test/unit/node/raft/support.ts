@@ -1,4 +1,4 @@
-import type { Entry, HardState, Input, Message, NodeId, Outputs, Send, Status, Write } from '@quorate/consensus';
+import type { Configuration, Entry, HardState, Input, Message, NodeId, Outputs, Send, Status, Write } from '@quorate/consensus';
 import { type Clock, type DrivenCore, RaftDriver, type RaftDriverLimits, splitBatches } from '@quorate/node';
 import { MemoryDisk, MemoryLogStore } from '@quorate/storage';
 
@@ -57,6 +57,10 @@ export class FakeCore implements DrivenCore {
   readonly inputs: Input[] = [];
   leads = false;
   mayPropose = true;
+  /** Snapshots up to here are of no use. */
+  commitIndex = 0;
+  /** How often outputs were taken. */
+  taken = 0;
   failOn: Input['kind'] | null = null;
   onStep: ((input: Input) => void) | null = null;
   private seq = 0;
@@ -121,6 +125,7 @@ export class FakeCore implements DrivenCore {
   }
 
   takeOutputs({ holdWrite }: { holdWrite: boolean }): Outputs {
+    this.taken++;
     let write: Write | null = null;
     if (!holdWrite && (this.entries.length > 0 || this.hardState !== null)) {
       write = { seq: ++this.seq, entries: this.entries, hardState: this.hardState };
@@ -152,6 +157,14 @@ export class FakeCore implements DrivenCore {
 
   canPropose(): boolean {
     return this.leads && this.mayPropose;
+  }
+
+  acceptsSnapshot(index: number): boolean {
+    return index > this.commitIndex;
+  }
+
+  configurationAt(): Configuration {
+    return this.status().configuration;
   }
 }
 

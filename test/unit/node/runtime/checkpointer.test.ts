@@ -1,136 +1,389 @@
-import type { CheckpointRecords } from '@quorate/broker';
-import type { StateWrite } from '@quorate/storage';
+import type { CheckpointRecords, CheckpointTaker } from '@quorate/broker';
+import { decodeConfiguration } from '@quorate/consensus';
+import { MemoryDisk, MemorySnapshotStore, MemoryStateStore, type StateWrite } from '@quorate/storage';
 import { mergeCheckpoints } from '../../../../packages/node/src/runtime/checkpoint-merge.ts';
 import { Checkpointer } from '../../../../packages/node/src/runtime/checkpointer.ts';
+import { RecordSum } from '../../../../packages/node/src/runtime/record-sum.ts';
+import { isConfigurationKey } from '../../../../packages/node/src/runtime/stored-configuration.ts';
 import { assert, suite } from '../../../support/suite.ts';
 import { settle } from '../raft/support.ts';
 
 const test = suite('checkpointer');
 
 const MIB = 1024 * 1024;
+const COMPACT_ENTRIES = 4096;
+const SLICE = 512;
 const bytes = (text: string): Uint8Array => Buffer.from(text);
+const text = (data: Uint8Array): string => Buffer.from(data).toString();
 
-function checkpoint(
+function records(
   appliedIndex: number,
   puts: Record<string, string> = {},
   deletes: string[] = [],
 ): CheckpointRecords {
-  const records = Object.entries(puts).map(([key, value]) => [bytes(key), bytes(value)] as const);
-  return { appliedIndex, appliedTerm: 1, puts: records, deletes: deletes.map(bytes) };
+  const pairs = Object.entries(puts).map(([key, value]) => [bytes(key), bytes(value)] as const);
+  return { appliedIndex, appliedTerm: 1, puts: pairs, deletes: deletes.map(bytes) };
 }
 
-/** A state store whose writes end when the test says so. */
-function make(compactedIndex = 0) {
+/** A taker of given records; it counts the turns that gathering them takes. */
+function taker(of: CheckpointRecords): CheckpointTaker & { readonly turns: number } {
+  let left = of.puts.length + of.deletes.length;
+  let turns = 0;
+  return {
+    ...of,
+    get turns() {
+      return turns;
+    },
+    next(count: number) {
+      turns++;
+      left = Math.max(0, left - count);
+      return left > 0;
+    },
+    records() {
+      left = 0;
+      return of;
+    },
+  } as unknown as CheckpointTaker & { readonly turns: number };
+}
+
+function factsAt(index: number) {
+  const configuration = { voters: [`of ${String(index)}`], learners: [], outgoing: [] };
+  return { index, term: 1, stampMs: index * 10, configuration };
+}
+
+/** A state store whose writes wait for the test while `disk` is stalled. */
+async function make(compactedIndex = 0) {
+  const disk = new MemoryDisk();
+  const store = new MemoryStateStore(disk);
+  await store.open();
   const writes: StateWrite[] = [];
-  const ends: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  const { write } = store;
+  store.write = async (given) => {
+    writes.push(given);
+    await write.call(store, given);
+  };
   const compacted: [index: number, term: number][] = [];
+  const sums: [index: number, sum: string][] = [];
   const fatal: unknown[] = [];
+  let deferred: (() => void)[] = [];
+  const snapshots = new MemorySnapshotStore(disk);
   const checkpointer = new Checkpointer(
     {
-      stateStore: {
-        write: (write) => {
-          writes.push(write);
-          return new Promise((resolve, reject) => {
-            ends.push({ resolve, reject });
-          });
-        },
-      },
       log: { termAt: async (index) => (index > 1_000_000 ? null : 3) },
+      snapshots,
       nowMs: () => 0,
+      defer: (task) => deferred.push(task),
+      compactEntries: COMPACT_ENTRIES,
       compact: (index, term) => compacted.push([index, term]),
       onWritten: () => {},
+      onSum: (index, sum) => sums.push([index, sum.toString('hex')]),
       onFatal: (error) => fatal.push(error),
     },
+    store,
+    factsAt(compactedIndex),
     compactedIndex,
   );
-  const end = async (): Promise<void> => {
-    ends.shift()?.resolve();
-    await settle();
+  return {
+    checkpointer,
+    disk,
+    store,
+    snapshots,
+    writes,
+    compacted,
+    sums,
+    fatal,
+    add: (of: CheckpointRecords, compactIndex = 0, logBytes = 0) => {
+      const made = taker(of);
+      checkpointer.add(made, factsAt(of.appliedIndex), compactIndex, logBytes);
+      return made;
+    },
+    /** One turn of what was deferred. */
+    turn: () => {
+      const tasks = deferred;
+      deferred = [];
+      for (const task of tasks) task();
+      return tasks.length;
+    },
+    end: async () => {
+      disk.release();
+      await settle();
+      disk.stall();
+    },
   };
-  return { checkpointer, writes, ends, compacted, fatal, end };
 }
 
 const positions = (writes: readonly StateWrite[]): number[] => writes.map(({ position }) => position.appliedIndex);
 
 test('one write at a time; what comes meanwhile becomes one write, however much it is', async () => {
-  const { checkpointer, writes, end } = make();
-  checkpointer.add(checkpoint(10, { a: '1' }), 0, 0);
+  const { checkpointer, disk, writes, add, end } = await make();
+  disk.stall();
+  add(records(10, { a: '1' }));
   await settle();
   for (let index = 11; index <= 30; index++) {
-    checkpointer.add(checkpoint(index, { [`k${String(index % 3)}`]: String(index) }), 0, 0);
+    add(records(index, { [`k${String(index % 3)}`]: String(index) }));
     assert.ok(checkpointer.waiting <= 2);
   }
   assert.equal(positions(writes), [10]);
   await end();
   assert.equal(positions(writes), [10, 30]);
-  assert.is(writes[1]?.puts.length, 3);
+  assert.equal(recordsOf(writes[1]), { k0: '30', k1: '28', k2: '29' });
   await end();
   assert.is(checkpointer.waiting, 0);
-  await checkpointer.idle();
+  await checkpointer.stop();
+});
+
+/** Without the configuration. */
+function recordsOf(write: StateWrite | undefined): Record<string, string> {
+  const puts = (write?.puts ?? []).filter(([key]) => !isConfigurationKey(key));
+  return Object.fromEntries(puts.map(([key, value]) => [text(key), text(value)] as const).sort());
+}
+
+test('with each checkpoint goes the configuration in force there, of merged ones that of the last', async () => {
+  const { disk, writes, add, end } = await make();
+  disk.stall();
+  for (const index of [10, 11, 12]) add(records(index));
+  await settle();
+  await end();
+  const stored = writes.map(({ puts }) => puts.filter(([key]) => isConfigurationKey(key)));
+  assert.equal(
+    stored.map((each) => each.map(([, value]) => decodeConfiguration(value).voters)),
+    [[['of 10']], [['of 12']]],
+  );
 });
 
 test('two checkpoints merged do what the two do one after the other', () => {
-  const earlier = checkpoint(1, { kept: '1', changed: '1', removed: '1' }, ['gone', 'back']);
-  const later = checkpoint(2, { changed: '2', back: '2' }, ['removed']);
+  const earlier = records(1, { kept: '1', changed: '1', removed: '1' }, ['gone', 'back']);
+  const later = records(2, { changed: '2', back: '2' }, ['removed']);
   const merged = mergeCheckpoints(earlier, later);
-  const puts = merged.puts.map(([key, value]) => `${Buffer.from(key).toString()}=${Buffer.from(value).toString()}`);
+  const puts = merged.puts.map(([key, value]) => `${text(key)}=${text(value)}`);
   assert.equal(puts.sort(), ['back=2', 'changed=2', 'kept=1']);
-  assert.equal(merged.deletes.map((key) => Buffer.from(key).toString()).sort(), ['gone', 'removed']);
+  assert.equal(merged.deletes.map(text).sort(), ['gone', 'removed']);
   assert.is(merged.appliedIndex, 2);
 });
 
+test('records are gathered and summed in slices, in turns of their own', async () => {
+  const { disk, writes, sums, add, turn } = await make();
+  disk.stall();
+  const many = records(10, Object.fromEntries(Array.from({ length: SLICE * 3 }, (_, at) => [`k${String(at)}`, 'v'])));
+  const made = add(many);
+  assert.is(made.turns, 1, 'a bounded part at once');
+  let turns = 0;
+  while (writes.length === 0) {
+    assert.is(turn(), 1, 'one task at a time');
+    assert.ok(++turns < 20);
+    if (made.turns < 3) assert.equal(sums, []);
+  }
+  assert.is(made.turns, 3);
+  assert.ok(turns >= 4, 'the sums of 3 slices take turns, too');
+  assert.is(Object.keys(recordsOf(writes[0])).length, SLICE * 3);
+  const whole = new RecordSum();
+  whole.add(many, 0, Number.MAX_SAFE_INTEGER);
+  assert.equal(sums, [[10, whole.value().toString('hex')]]);
+});
+
+test('of merged checkpoints no sum is told: it would be that of neither', async () => {
+  const { disk, sums, add, end } = await make();
+  disk.stall();
+  for (const index of [10, 11, 12]) add(records(index, { a: String(index) }));
+  await settle();
+  await end();
+  await end();
+  add(records(13, { a: '13' }));
+  await settle();
+  assert.equal(
+    sums.map(([index]) => index),
+    [10, 13],
+  );
+});
+
 test('the log is let go only behind what the state store holds durably', async () => {
-  const { checkpointer, compacted, end } = make();
-  checkpointer.add(checkpoint(10_000), 9_000, 0);
+  const { disk, compacted, add, end } = await make();
+  disk.stall();
+  add(records(10_000), 9_000);
   await settle();
   assert.equal(compacted, []);
   await end();
   assert.equal(compacted, [[9_000, 3]]);
   // The leader knows that all members are further than this node's own state.
-  checkpointer.add(checkpoint(15_000), 20_000, 0);
+  add(records(15_000), 20_000);
   await settle();
   await end();
   assert.equal(compacted[1], [15_000, 3]);
 });
 
 test('a few entries are not worth a compaction, unless they are large', async () => {
-  const { checkpointer, compacted, end } = make(100);
-  checkpointer.add(checkpoint(300), 300, MIB);
+  const { compacted, add } = await make(100);
+  add(records(300), 300, MIB);
   await settle();
-  await end();
   assert.equal(compacted, []);
-  checkpointer.add(checkpoint(400), 400, 32 * MIB);
+  add(records(400), 400, 32 * MIB);
   await settle();
-  await end();
   assert.equal(compacted, [[400, 3]]);
-  checkpointer.add(checkpoint(500), 500, MIB);
+  add(records(500), 500, MIB);
   await settle();
-  await end();
   assert.is(compacted.length, 1);
 });
 
 test('a member that holds nothing new keeps the log', async () => {
-  const { checkpointer, compacted, end } = make(100);
-  checkpointer.add(checkpoint(50_000), 100, 100 * MIB);
+  const { compacted, add } = await make(100);
+  add(records(50_000), 100, 100 * MIB);
   await settle();
-  await end();
   assert.equal(compacted, []);
 });
 
 test('the first error is told once; nothing is written after it', async () => {
-  const { checkpointer, writes, ends, compacted, fatal } = make();
-  checkpointer.add(checkpoint(10_000), 10_000, 0);
+  const { checkpointer, disk, writes, compacted, fatal, add, end } = await make();
+  disk.stall();
+  disk.failNextWrite(new Error('disk full'));
+  add(records(10_000), 10_000);
   await settle();
-  checkpointer.add(checkpoint(11_000), 11_000, 0);
-  ends.shift()?.reject(new Error('disk full'));
-  await settle();
-  checkpointer.add(checkpoint(12_000), 12_000, 0);
-  await settle();
-  await checkpointer.idle();
+  add(records(11_000), 11_000);
+  await end();
+  add(records(12_000), 12_000);
+  await end();
+  await checkpointer.stop();
   assert.equal(positions(writes), [10_000]);
   assert.equal(compacted, []);
   assert.is(fatal.length, 1);
   assert.is(checkpointer.waiting, 0);
+});
+
+test('a dump holds writes back, and is of one checkpoint', async () => {
+  const { checkpointer, disk, snapshots, writes, add } = await make();
+  add(records(10, { a: '10' }));
+  await settle();
+  disk.stall();
+  let dumped: number | null | undefined;
+  const dumping = checkpointer.dump(1, 'c', 1).then((info) => {
+    dumped = info?.index ?? null;
+  });
+  await settle();
+  add(records(11, { a: '11' }));
+  add(records(12, { a: '12' }));
+  for (let at = 0; at < 5; at++) await settle();
+  assert.equal(positions(writes), [10], 'nothing is written beside the dump');
+  assert.is(dumped, undefined);
+  assert.is(checkpointer.waiting, 1);
+  disk.release();
+  await dumping;
+  assert.is(dumped, 10);
+  const [info] = await snapshots.list();
+  assert.equal([info?.index, info?.term, info?.stampMs, info?.clusterId], [10, 1, 100, 'c']);
+  assert.equal(decodeConfiguration(info?.configuration ?? bytes('')).voters, ['of 10']);
+  for (let at = 0; at < 5; at++) await settle();
+  assert.equal(positions(writes), [10, 12]);
+  await checkpointer.stop();
+});
+
+test('a dump waits for the write in flight, and says so when it does not reach far enough', async () => {
+  const { checkpointer, disk, add } = await make();
+  disk.stall();
+  add(records(10));
+  await settle();
+  const dumping = checkpointer.dump(10, 'c', 1);
+  await settle();
+  disk.release();
+  assert.is((await dumping)?.index, 10);
+  assert.is(await checkpointer.dump(11, 'c', 1), null, 'not there yet');
+  assert.is(await checkpointer.dump(10, null, 1), null, 'of a cluster without a name');
+  await checkpointer.stop();
+});
+
+test('two dumps at once go one after the other', async () => {
+  const { checkpointer, snapshots, add } = await make();
+  add(records(10));
+  await settle();
+  let running = 0;
+  let most = 0;
+  const { create } = snapshots;
+  snapshots.create = async (...args) => {
+    most = Math.max(most, ++running);
+    const info = await create.apply(snapshots, args);
+    running--;
+    return info;
+  };
+  const infos = await Promise.all([checkpointer.dump(1, 'c', 1), checkpointer.dump(1, 'c', 1)]);
+  assert.equal([infos.map((info) => info?.index), most], [[10, 10], 1]);
+  await checkpointer.stop();
+});
+
+test('a hand-over waits for the write in flight and drops what waits: it belongs to the state before', async () => {
+  const { checkpointer, disk, store, writes, compacted, add, end } = await make();
+  disk.stall();
+  add(records(10));
+  await settle();
+  add(records(11), 11, 100 * MIB);
+  const other = new MemoryStateStore(new MemoryDisk());
+  await other.open();
+  let given: unknown = null;
+  const over = checkpointer.handOver(async (before) => {
+    given = before;
+    // Comes from the log that is being replaced.
+    add(records(12));
+    return other;
+  }, factsAt(9_000));
+  await settle();
+  assert.is(given, null, 'the write has not ended');
+  await end();
+  await over;
+  disk.release();
+  assert.is(given, store);
+  assert.is(checkpointer.waiting, 0);
+  assert.equal(positions(writes), [10]);
+  const later: StateWrite[] = [];
+  const { write } = other;
+  other.write = async (one) => {
+    later.push(one);
+    await write.call(other, one);
+  };
+  // Counted from where the log begins now.
+  add(records(9_100), 9_100);
+  await settle();
+  assert.equal([positions(writes), positions(later), compacted], [[10], [9_100], []]);
+  assert.is((await checkpointer.dump(9_100, 'c', 1))?.index, 9_100, 'of the store that counts now');
+  await checkpointer.stop();
+  await assert.rejects(other.write({ position: { appliedIndex: 1, appliedTerm: 1 }, puts: [], deletes: [] }));
+});
+
+test('a hand-over that fails lets go of the state store, and its error is for who asked', async () => {
+  const { checkpointer, add, writes } = await make();
+  const broken = checkpointer.handOver(async () => await Promise.reject(new Error('no')), factsAt(5));
+  await assert.rejects(broken, /no/);
+  add(records(10));
+  await settle();
+  assert.equal(positions(writes), [10]);
+  await checkpointer.stop();
+});
+
+test('a stop waits for the write in flight, gives up what waits, and closes the store', async () => {
+  const { checkpointer, disk, store, writes, sums, add, turn, end } = await make();
+  disk.stall();
+  add(records(10));
+  await settle();
+  add(records(11));
+  let stopped = false;
+  const stopping = checkpointer.stop().then(() => {
+    stopped = true;
+  });
+  await settle();
+  assert.not.ok(stopped);
+  await end();
+  await stopping;
+  add(records(12));
+  await settle();
+  assert.is(turn(), 0);
+  assert.equal(positions(writes), [10]);
+  assert.equal(sums.length, 1);
+  await assert.rejects(store.write({ position: { appliedIndex: 1, appliedTerm: 1 }, puts: [], deletes: [] }));
+});
+
+test('a stop while records are being gathered ends without a write', async () => {
+  const { checkpointer, writes, add, turn } = await make();
+  add(records(10, Object.fromEntries(Array.from({ length: SLICE * 3 }, (_, at) => [String(at), 'v']))));
+  const stopping = checkpointer.stop();
+  while (turn() > 0) await settle();
+  await stopping;
+  assert.equal(writes, []);
 });
 
 test.run();

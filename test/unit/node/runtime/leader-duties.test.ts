@@ -9,6 +9,8 @@ const LEASE_MS = 1_000;
 const BOUND_MS = 2 * LEASE_MS + 500;
 const CHECKPOINT_MS = 1_000;
 const CHECKPOINT_BYTES = 1_000_000;
+/** More than any test has, unless it says otherwise. */
+const KEEP_LOG_BYTES = 100 * CHECKPOINT_BYTES;
 
 const NAMES = new Map<number, string>(Object.entries(CommandType).map(([name, value]) => [value, name]));
 
@@ -36,7 +38,7 @@ function make() {
       },
     },
   };
-  const waiting = { checkpoints: 0 };
+  const waiting: { checkpoints: number; snapshotIndex: number | null } = { checkpoints: 0, snapshotIndex: null };
   const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
   const duties = new LeaderDuties({
     broker,
@@ -45,6 +47,8 @@ function make() {
     leaseMs: LEASE_MS,
     checkpointIntervalMs: CHECKPOINT_MS,
     checkpointBytes: CHECKPOINT_BYTES,
+    keepLogBytes: KEEP_LOG_BYTES,
+    snapshotIndex: () => waiting.snapshotIndex,
     checkpointsWaiting: () => waiting.checkpoints,
   });
   let nowMs = 5_000;
@@ -62,6 +66,8 @@ function make() {
       reader.u32();
       return readCheckpoint(reader).compactIndex;
     },
+    /** The checkpoint is applied; bytes of log since the one before. */
+    checkpointed: () => duties.checkpointed(nowMs, ++state.appliedIndex),
     /** What was proposed since the last call. */
     proposed: () => commands.splice(0),
     become(role: Status['role'], term: number, matched: readonly number[] = []) {
@@ -210,7 +216,7 @@ test('a checkpoint is due after its interval if anything was applied', () => {
   const at = make();
   at.lead(1);
   at.pass(10, 'n2', 'n3');
-  at.duties.checkpointed(at.nowMs());
+  at.checkpointed();
   at.pass(5_000, 'n2', 'n3');
   assert.equal(at.proposed(), []);
   at.duties.applied(1);
@@ -219,7 +225,7 @@ test('a checkpoint is due after its interval if anything was applied', () => {
   at.duties.applied(1);
   at.pass(5_000, 'n2', 'n3');
   assert.equal(at.proposed(), [], 'not while one is on its way');
-  assert.is(at.duties.checkpointed(at.nowMs()), 2, 'bytes since the one before');
+  assert.is(at.checkpointed(), 2, 'bytes since the one before');
   at.duties.applied(1);
   at.pass(CHECKPOINT_MS - 10, 'n2', 'n3');
   assert.equal(at.proposed(), []);
@@ -230,11 +236,11 @@ test('a checkpoint is due after its interval if anything was applied', () => {
 test('a checkpoint is due early for many bytes or many changed records', () => {
   const at = make();
   at.lead(1);
-  at.duties.checkpointed(at.nowMs());
+  at.checkpointed();
   at.duties.applied(CHECKPOINT_BYTES);
   at.pass(10);
   assert.equal(at.proposed(), ['checkpoint']);
-  at.duties.checkpointed(at.nowMs());
+  at.checkpointed();
   at.duties.applied(100);
   for (let topic = 0; topic < 4_096; topic++) at.state.dirty.retained.add(String(topic));
   at.pass(10);
@@ -279,6 +285,56 @@ test('the log is kept for the member that has least of it', () => {
     assert.equal(at.proposed(), ['checkpoint']);
     assert.is(at.compactIndex(), expected);
   }
+});
+
+test('beyond a bound the log is not kept for those who are behind, but longer for a snapshot on its way', () => {
+  const at = make();
+  at.lead(1, [0, 900]);
+  const checkpoint = (applied: number): number => {
+    at.state.appliedIndex = applied - 1;
+    at.duties.applied(CHECKPOINT_BYTES);
+    at.pass(10);
+    assert.equal(at.proposed(), ['checkpoint']);
+    at.checkpointed();
+    return at.compactIndex();
+  };
+  for (let index = 1; index <= 101; index++) assert.is(checkpoint(index), 0);
+  // Behind the checkpoint at 1 there are 100 intervals, which is the bound: with the next one it is beyond it.
+  assert.is(checkpoint(102), 0);
+  assert.is(checkpoint(103), 1);
+  assert.is(checkpoint(104), 2);
+  at.waiting.snapshotIndex = 1;
+  assert.is(checkpoint(105), 1, 'kept behind the snapshot');
+  at.waiting.snapshotIndex = null;
+  assert.is(checkpoint(106), 4);
+});
+
+test('what is due is done in one tick after the other, each when the one before is applied', () => {
+  const at = make();
+  at.lead(1);
+  at.pass(1_000, 'n2', 'n3');
+  Object.defineProperty(at.state, 'hasDue', { get: () => at.state.appliedIndex < 3 });
+  at.state.appliedIndex = 1;
+  at.pass(50, 'n2', 'n3');
+  assert.equal(at.proposed(), ['tick'], 'one at a time');
+  at.state.appliedIndex = 2;
+  at.pass(50, 'n2', 'n3');
+  assert.equal(at.proposed(), ['tick']);
+  at.state.appliedIndex = 3;
+  at.pass(2_000, 'n2', 'n3');
+  assert.equal(at.proposed(), []);
+});
+
+test('a snapshot that took the place of the state ends the wait for a checkpoint that was on its way', () => {
+  const at = make();
+  at.lead(1);
+  at.duties.applied(1);
+  at.pass(10);
+  assert.equal(at.proposed(), ['checkpoint']);
+  at.duties.restored();
+  at.duties.applied(1);
+  at.pass(10);
+  assert.equal(at.proposed(), ['checkpoint']);
 });
 
 test('cluster time moves once a second, while something waits for it', () => {

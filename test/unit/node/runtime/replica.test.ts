@@ -1,5 +1,6 @@
+import { encodeConfiguration } from '@quorate/consensus';
 import { loadConfig, RaftDriver } from '@quorate/node';
-import { Replica, recover, type Transport } from '@quorate/node/runtime';
+import { memoryStores, Replica, recover, type Transport } from '@quorate/node/runtime';
 import { MemoryDisk, MemoryLogStore, MemoryStateStore } from '@quorate/storage';
 import { assert, suite } from '../../../support/suite.ts';
 import { FakeCore, ManualClock, settle } from '../raft/support.ts';
@@ -60,15 +61,16 @@ async function make() {
       cluster: { n1: '127.0.0.1:3' },
     },
   });
-  const recovered = await recover(
-    { stateStore: () => new MemoryStateStore(disk), logStore: () => new MemoryLogStore(disk) },
-    { voters: ['n1'], learners: [], outgoing: [] },
-  );
+  const founding = encodeConfiguration({ voters: ['n1'], learners: [], outgoing: [] });
+  const recovered = await recover(memoryStores(disk, () => null, founding));
   const transport: Transport = {
     start: async () => {},
     stop: async () => {},
     sendRaft: (to, message) => sent.push(`${to} ${message.kind}`) > 0,
     send: (to, channel) => sent.push(`${to} ${String(channel)}`) > 0,
+    sendBulk: () => false,
+    setPeer: () => {},
+    removePeer: () => {},
     flush: () => {},
     connectedPeers: () => [],
   };
@@ -85,8 +87,14 @@ async function make() {
       get incarnation() {
         return incarnation;
       },
+      directoryId: 'd1',
+      clusterId: null,
       nextIncarnation: async () => ++incarnation,
       setClusterId: async () => {},
+      setFounding: async () => {},
+      doubt: async () => {},
+      hasSetAside: false,
+      dropSetAside: async () => {},
     },
     recovered,
     createTransport: () => transport,

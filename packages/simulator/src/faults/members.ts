@@ -1,0 +1,58 @@
+import { members } from '@quorate/consensus';
+import type { SimulatedNode } from '../cluster/simulated-node.ts';
+import { anyNode, type FaultContext, type Faults } from './context.ts';
+
+/** What operators do, at the worst of times. */
+export const MEMBER_FAULTS: Faults = {
+  'leadership transfer': {
+    weight: 2,
+    inject: (context) => {
+      const to = context.rng.chance(0.3) ? null : anyNode(context).id;
+      context.operators.ask(anyNode(context), { kind: 'transfer', to });
+    },
+  },
+  'node joined': { weight: 4, inject: (context) => join(context, true, false) },
+  'learner joined': { weight: 1, inject: (context) => join(context, false, false) },
+  'node replaced': { weight: 2, inject: (context) => join(context, true, true) },
+  'node removed': { weight: 3, inject: remove },
+  'removed node started again': {
+    weight: 1,
+    inject: ({ cluster, rng, configurations }) => {
+      const { current } = configurations;
+      const strangers = cluster.machines.filter(
+        (node) => cluster.wasUsed(node) && !node.running && current !== null && !members(current).includes(node.id),
+      );
+      if (strangers.length > 0) cluster.use(rng.pick(strangers));
+    },
+  },
+};
+
+/** With fewer, a single machine that is away stops everything, and nothing else is seen. */
+const LEAST_VOTERS = 2;
+const MOST_VOTERS = 7;
+
+function join(context: FaultContext, voter: boolean, replace: boolean): void {
+  const { cluster, configurations, operators, rng, world } = context;
+  const { current } = configurations;
+  if (current === null || current.voters.length >= MOST_VOTERS) return;
+  const strangers = cluster.machines.filter(({ id }) => !members(current).includes(id));
+  if (strangers.length === 0) return;
+  const node: SimulatedNode = rng.pick(strangers);
+  // Sometimes a machine is used again with what it had.
+  if (cluster.wasUsed(node) && rng.chance(0.5)) node.wipe();
+  cluster.use(node);
+  const replaces = replace ? rng.pick(current.voters) : null;
+  world.after(rng.skewed(10, 2_000), () => operators.join(anyNode(context), node.id, voter, replaces));
+}
+
+function remove(context: FaultContext): void {
+  const { configurations, operators, rng, cluster } = context;
+  const { current } = configurations;
+  if (current === null) return;
+  const id = rng.pick(members(current));
+  if (current.voters.includes(id) && current.voters.length <= LEAST_VOTERS) return;
+  const off = rng.chance(0.6);
+  operators.remove(anyNode(context), id, () => {
+    if (off) cluster.retire(cluster.node(id));
+  });
+}

@@ -1,0 +1,95 @@
+import { startCluster, type TestCluster } from '../support/cluster.ts';
+import { quorate } from '../support/command.ts';
+import type { NodeProcess } from '../support/node-process.ts';
+import { endRoamers } from '../support/roamer.ts';
+import { SteadyLoad } from '../support/steady-load.ts';
+import { assert, note, suite } from '../support/suite.ts';
+
+/* The leader stops running and goes on later, or gives leadership away because it is asked to: how long that holds up. */
+
+const test = suite('e2e: pauses');
+
+const ROUNDS = 10;
+const ELECTION_TIMEOUT_MS = 600;
+/** An election starts between one and two timeouts after the last heartbeat; half of all cases are done by now. */
+const PAUSE_MEDIAN_MS = ELECTION_TIMEOUT_MS + 300;
+/** None takes longer: a split vote costs a second timeout. */
+const PAUSE_BOUND_MS = 4_000;
+const TRANSFER_MEDIAN_MS = 100;
+
+let cluster: TestCluster;
+
+test.before(async () => {
+  cluster = await startCluster();
+});
+test.after.each(endRoamers);
+test.after(() => cluster.stopAll());
+
+function report(what: string, figures: readonly number[]): number {
+  const sorted = [...figures].sort((x, y) => x - y);
+  const median = sorted[Math.ceil(sorted.length / 2) - 1] as number;
+  note(`${what}, gaps in ms: ${figures.map(Math.round).join(' ')}; median ${String(Math.round(median))}`);
+  return median;
+}
+
+const others = (node: NodeProcess): NodeProcess[] => cluster.nodes.filter((each) => each !== node);
+
+test(
+  'SIGSTOP of the leader, ten times, and SIGCONT: publishing goes on, nothing is lost, no session has two owners',
+  async () => {
+    const load = await SteadyLoad.start({ name: 'stop', nodes: cluster.nodes });
+    const gapsMs: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const victim = cluster.node(await cluster.leader());
+      await load.goHome(cluster.nodes);
+      await load.goesOn();
+      const staying = load.awayFrom(victim);
+      const stoppedAtMs = performance.now();
+      await victim.kill('SIGSTOP');
+      await load.goesOn(staying);
+      // Those whose node stands still notice by themselves (their keep-alive), here at once.
+      for (const each of load.publishers) if (each.node === victim) await each.moveTo(others(victim)[0] as NodeProcess);
+      await load.goesOn();
+      gapsMs.push(load.longestGapMs(stoppedAtMs, performance.now(), staying));
+      await victim.kill('SIGCONT');
+      await cluster.waitReady();
+    }
+    await load.finish();
+    const median = report('SIGSTOP of the leader', gapsMs);
+    assert.ok(median <= PAUSE_MEDIAN_MS, `publishing resumes after ${String(median)} ms in the median`);
+    assert.ok(Math.max(...gapsMs) <= PAUSE_BOUND_MS, `the longest gap is ${String(Math.max(...gapsMs))} ms`);
+  },
+  { timeoutMs: 90_000 },
+);
+
+test(
+  'leadership is handed over ten times under load',
+  async () => {
+    const load = await SteadyLoad.start({ name: 'transfer', nodes: cluster.nodes });
+    const gapsMs: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const leader = cluster.node(await cluster.leader());
+      const [target] = others(leader) as [NodeProcess];
+      await load.goesOn();
+      const askedAtMs = performance.now();
+      if (round === 0) {
+        const url = `http://127.0.0.1:${String(target.httpPort)}`;
+        const result = await quorate('transfer-leader', '--to', target.id, '--url', url);
+        assert.is(result.code, 0, result.stderr);
+        assert.match(result.stdout, new RegExp(`^${target.id} is the leader now`));
+      } else {
+        const answer = await target.send('POST', '/api/v1/leader', round % 2 === 0 ? {} : { to: target.id });
+        assert.is(answer.status, 200, answer.body);
+      }
+      assert.is.not(await cluster.leader({ not: leader.id }), leader.id);
+      await load.goesOn();
+      gapsMs.push(load.longestGapMs(askedAtMs, performance.now()));
+    }
+    await load.finish();
+    const median = report('planned transfer', gapsMs);
+    assert.ok(median <= TRANSFER_MEDIAN_MS, `a transfer holds publishing up for ${String(median)} ms in the median`);
+  },
+  { timeoutMs: 60_000 },
+);
+
+test.run();
