@@ -80,14 +80,13 @@ export const CONSENSUS: readonly Mutant[] = [
     'short-append-truncates',
     'a delayed, shorter append does not truncate what was acknowledged',
     FOLLOWING,
-    '  for (let at = 0; at < entries.length; at++) {\n    const entry = entries[at] as Entry;',
-    `  const end = entries.at(-1)?.index ?? Number.POSITIVE_INFINITY;
-  if (end >= state.commitIndex && end >= state.appliedIndex && end < state.log.lastIndex) {
-    state.log.truncateFrom(end + 1);
-    state.configurations.truncateFrom(end + 1);
+    '  const skipped = Math.max(log.baseIndex - request.prevIndex, 0);\n',
+    `  const skipped = Math.max(log.baseIndex - request.prevIndex, 0);
+  if (lastNewIndex >= state.commitIndex && lastNewIndex >= state.appliedIndex && lastNewIndex < log.lastIndex) {
+    log.truncateFrom(lastNewIndex + 1);
+    state.configurations.truncateFrom(lastNewIndex + 1);
   }
-  for (let at = 0; at < entries.length; at++) {
-    const entry = entries[at] as Entry;`,
+`,
   ),
   mutant(
     'conflict-not-truncated-on-disk',
@@ -144,20 +143,6 @@ export const CONSENSUS: readonly Mutant[] = [
     READS,
     'if (read.round > confirmed) break;',
     'if (read.round > confirmed + 1) break;',
-  ),
-  mutant(
-    'no-check-quorum',
-    'a leader that hears no majority steps down',
-    REPLICATION,
-    'if (leadership.startedMs > sinceMs) return true;',
-    'if (leadership.startedMs > sinceMs || sinceMs > 0) return true;',
-  ),
-  mutant(
-    'no-stickiness',
-    'who hears a leader helps nobody to depose it',
-    ELECTION,
-    'if (!request.transfer && hearsLeader(state)) return refuse(state, from, request);',
-    'if (!request.transfer && hearsLeader(state) && state.nowMs < 0) return refuse(state, from, request);',
   ),
   mutant(
     'configuration-when-applied',

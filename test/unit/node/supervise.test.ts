@@ -14,6 +14,8 @@ const logger = createLogger(config, new Writable({ write: (_chunk, _encoding, do
 
 const noSpace = (): Error => Object.assign(new Error('write'), { code: 'ENOSPC' });
 
+const until = (condition: () => boolean, what: string) => waitFor(condition, { what, intervalMs: 1 });
+
 /** Nodes that end when the test says so. */
 function make(part: Partial<SupervisedParts> = {}) {
   const calls: string[] = [];
@@ -43,10 +45,10 @@ function make(part: Partial<SupervisedParts> = {}) {
     run: () => runNode(config, logger, parts),
     /** Ends the node that runs, once it does. */
     end: async (error: Error) => {
-      await waitFor(() => running.length > 0);
+      await until(() => running.length > 0, 'a node that runs');
       running.shift()?.(error);
     },
-    started: (times: number) => waitFor(() => calls.filter((call) => call === 'start').length === times),
+    started: (times: number) => until(() => calls.filter((call) => call === 'start').length === times, `${String(times)} starts`),
   };
 }
 
@@ -75,7 +77,7 @@ test('with a full disk it starts again, but only when there is room', async () =
     at.room.is = false;
     const node = at.run();
     await at.end(failure);
-    await waitFor(() => at.room.looks > 3);
+    await until(() => at.room.looks > 3, 'looks at the disk');
     assert.equal(at.calls, ['start', 'stop']);
     at.room.is = true;
     await at.started(2);
@@ -97,7 +99,7 @@ test('a stop while it waits for room ends at once, and nothing is started any mo
   const at = make({ roomPollMs: 3_600_000 });
   const node = at.run();
   await at.end(new DiskFull('/d', 1));
-  await waitFor(() => at.calls.length === 2);
+  await until(() => at.calls.length === 2, 'the end of the node');
   await node.stop();
   assert.equal(at.calls, ['start', 'stop']);
 });

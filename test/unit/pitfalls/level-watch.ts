@@ -46,7 +46,7 @@ export class LevelWatch {
     return (call: () => unknown, level: unknown, args: readonly unknown[]): unknown => {
       const iterator = call() as { close: () => Promise<void> };
       this.iterators += 1;
-      if (name === 'iterator') this.bounds.push((args[0] ?? {}) as IteratorBounds);
+      if (name === 'iterator') this.bounds.push(args[0] ?? {});
       this.#count(level, 1);
       const close = iterator.close.bind(iterator);
       let closed = false;

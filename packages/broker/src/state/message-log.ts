@@ -1,3 +1,4 @@
+import { Heap } from './heap.ts';
 import type { Message } from './message.ts';
 
 /** How far somebody has read in a {@link MessageLog}. */
@@ -17,6 +18,15 @@ export function newCursor(): LogCursor {
 const HOLES = 1024;
 /** Messages of a restored state that are sorted at once. */
 const RUN = 1024;
+/** And that are put in their places at once. */
+const SLICE = 4096;
+
+/** The first message of a sorted run that is not placed yet. */
+interface Head {
+  readonly message: Message;
+  readonly run: readonly Message[];
+  readonly at: number;
+}
 
 /**
  * Messages in the order of their ids, which is the log's and the same on every node, to be read a few at a time while
@@ -27,7 +37,7 @@ export class MessageLog {
   #holes = 0;
   /** Grows when messages change their places. */
   #generation = 0;
-  /** While a state is restored: sorted runs, each at most half as long as the one before it. */
+  /** While a state is restored: sorted runs. */
   readonly #runs: Message[][] = [];
   #run: Message[] = [];
 
@@ -60,28 +70,34 @@ export class MessageLog {
     this.#generation++;
   }
 
-  /** Messages of a restored state come in the order of their topics; `restored` ends them. */
+  /** Messages of a restored state come in the order of their topics; `restoring` ends them. */
   restore(message: Message): void {
     this.#run.push(message);
     if (this.#run.length >= RUN) this.#endRun();
   }
 
   #endRun(): void {
-    // Sorted as they come, in runs that double: the last step is a merge, and not the sort of a million.
-    let run = this.#run.sort((a, b) => a.id - b.id);
+    if (this.#run.length === 0) return;
+    this.#runs.push(this.#run.sort((a, b) => a.id - b.id));
     this.#run = [];
-    for (let last = this.#runs.at(-1); last !== undefined && last.length <= run.length; last = this.#runs.at(-1)) {
-      this.#runs.pop();
-      run = merge(last, run);
-    }
-    this.#runs.push(run);
   }
 
-  restored(): void {
+  /**
+   * Puts what `restore` was given in order, some thousand at a time: pauses in between, so that a caller whose event loop
+   * has other work can let it go on.
+   */
+  *restoring(): Generator<void, void> {
     this.#endRun();
-    let all: Message[] = [];
-    for (let run = this.#runs.pop(); run !== undefined; run = this.#runs.pop()) all = merge(run, all);
-    this.#place(all);
+    const heads = new Heap<Head>((a, b) => a.message.id < b.message.id);
+    for (const run of this.#runs.splice(0)) heads.push({ message: run[0] as Message, run, at: 0 });
+    for (let head = heads.pop(); head !== undefined; head = heads.pop()) {
+      this.add(head.message);
+      const at = head.at + 1;
+      const message = head.run[at];
+      if (message !== undefined) heads.push({ message, run: head.run, at });
+      if (this.#items.length % SLICE === 0) yield;
+    }
+    this.#generation++;
   }
 
   /** The first message behind the cursor, which is moved onto it; null at the end. */
@@ -115,24 +131,4 @@ export class MessageLog {
     }
     return low;
   }
-}
-
-function merge(a: readonly Message[], b: readonly Message[]): Message[] {
-  const merged: Message[] = [];
-  let inA = 0;
-  let inB = 0;
-  while (inA < a.length && inB < b.length) {
-    const fromA = a[inA] as Message;
-    const fromB = b[inB] as Message;
-    if (fromA.id <= fromB.id) {
-      merged.push(fromA);
-      inA++;
-    } else {
-      merged.push(fromB);
-      inB++;
-    }
-  }
-  while (inA < a.length) merged.push(a[inA++] as Message);
-  while (inB < b.length) merged.push(b[inB++] as Message);
-  return merged;
 }

@@ -23,6 +23,7 @@ export class StateLoader {
   readonly #state = new State();
   readonly #messages = new Map<number, Message>();
   readonly #nextSequences = new Map<number, number>();
+  #steps: Generator<void, void> | null = null;
 
   add(key: Uint8Array, value: Uint8Array): void {
     const reader = new ByteReader(value);
@@ -96,13 +97,29 @@ export class StateLoader {
     message.references++;
   }
 
+  /**
+   * Takes a part of the work of `finish`, a few milliseconds: for a caller whose event loop has other work. After the
+   * last record.
+   * @returns whether there is more
+   */
+  next(): boolean {
+    return this.#restoring().next().done !== true;
+  }
+
+  #restoring(): Generator<void, void> {
+    this.#steps ??= this.#state.retained.restoring();
+    return this.#steps;
+  }
+
   /** The state at `appliedIndex`, where the store says it stands. */
   finish(appliedIndex: number, appliedTerm: number): State {
     const state = this.#state;
     for (const [sessionNumber, nextSequence] of this.#nextSequences) {
       state.sessionsByNumber.get(sessionNumber)?.queue?.padTo(nextSequence);
     }
-    state.retained.restored();
+    for (const _ of this.#restoring()) {
+      // In one go.
+    }
     state.appliedIndex = appliedIndex;
     state.appliedTerm = appliedTerm;
     state.dirty = new Dirty();

@@ -61,14 +61,15 @@ export class RetainedMessages {
     this.#put(topic, message, replaced);
   }
 
-  /** Takes messages of a state that is restored, in any order; `restored` ends them. */
+  /** Takes messages of a state that is restored, in any order; `restoring` ends them. */
   restore(topic: string, message: Message): void {
     this.#log.restore(message);
     this.#put(topic, message, undefined);
   }
 
-  restored(): void {
-    this.#log.restored();
+  /** Pauses between steps of a few milliseconds. */
+  restoring(): Generator<void, void> {
+    return this.#log.restoring();
   }
 
   #put(topic: string, message: Message, replaced: Message | undefined): void {

@@ -37,6 +37,8 @@ export interface SnapshotsOptions {
   readonly clusterId: () => string | null;
   readonly appliedIndex: () => number;
   readonly nowMs: () => number;
+  /** Resolves in a later turn of the event loop. */
+  readonly turn: () => Promise<void>;
   readonly send: (to: string, payload: Uint8Array | readonly Uint8Array[]) => boolean;
   /** The state takes the place of everything applied so far, in this very call. */
   readonly restore: (state: State, clusterId: string) => void;
@@ -146,6 +148,7 @@ export class Snapshots {
     }
     const { index, term, stampMs, clusterId } = info;
     // Before anything is changed: what makes no state must not become the one on disk.
+    while (loader.next()) await this.#options.turn();
     const state = loader.finish(index, term);
     const configuration = decodeConfiguration(info.configuration);
     // Not who sent the last of it: another leader may have taken over since.

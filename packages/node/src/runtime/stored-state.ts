@@ -130,6 +130,10 @@ export class StoredState {
       clusterId: () => identity.clusterId,
       appliedIndex: () => broker.machine.state.appliedIndex,
       nowMs: () => clock.nowMs(),
+      turn: () =>
+        new Promise((resolve) => {
+          clock.defer(resolve);
+        }),
       send: (to, payload) => sendBulk(to, Channel.snapshot, payload),
       restore: onRestored,
       logger,

@@ -25,7 +25,7 @@ for (const count of [0, 1, 1023, 1024, 1025, 10_000]) {
   test(`${count} restored messages are in the order of their ids, whatever order they came in`, () => {
     const log = new MessageLog();
     for (const id of shuffled(count)) log.restore(message(id));
-    log.restored();
+    for (const _ of log.restoring());
     assert.equal(
       rest(log, newCursor()),
       Array.from({ length: count }, (_, id) => id),
