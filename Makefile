@@ -8,6 +8,7 @@ TESTS ?=
 ARGS ?=
 SEEDS ?= 100
 BASE ?=
+KILLS ?= 200
 ONLY ?=
 
 BIN := node_modules/.bin
@@ -19,7 +20,7 @@ SOURCES := $(shell find packages -name node_modules -prune -o -name dist -prune 
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: cluster
 cluster: $(BUILT) ## A cluster on loopback, MQTT on port 1883 and up; Ctrl-C stops it (NODES=3)
@@ -55,6 +56,10 @@ simulate: $(BUILT) ## Whole clusters under faults on virtual time (SEEDS=1000 BA
 mutants: $(INSTALLED) ## Whether the simulator finds planted bugs (ONLY=part,of,names SEEDS=300)
 	@exec node --conditions=source --import tsx test/mutants/main.ts $(if $(ONLY),--only $(ONLY)) \
 		$(if $(filter-out file,$(origin SEEDS)),--seeds $(SEEDS)) $(ARGS)
+
+.PHONY: crash-test
+crash-test: $(BUILT) ## Real nodes killed at random moments under load, nothing may be lost (KILLS=200)
+	@exec node --conditions=source --import tsx test/crash/kills.ts $(KILLS)
 
 .PHONY: clean
 clean: ## Remove everything that make has made, the installed packages included

@@ -200,7 +200,7 @@ test('a minority changes nothing', async () => {
   const [node, ...dead] = left() as [NodeProcess, NodeProcess, NodeProcess];
   await Promise.all(dead.map((each) => each.kill('SIGKILL')));
   await waitFor(async () => (await node.readiness()) === 'NO_QUORUM', { what: 'the end of the quorum' });
-  const gone = dead[0] as NodeProcess;
+  const gone = dead[0];
   const answer = await node.send('DELETE', `/api/v1/members/${gone.id}`);
   const { code } = JSON.parse(answer.body) as { readonly code: string };
   assert.ok(['NO_LEADER', 'LEADERSHIP_LOST', 'QUORUM_UNREACHABLE', 'NOT_READY', 'TIMEOUT'].includes(code), answer.body);

@@ -22,6 +22,7 @@ export interface Profile {
 
 const REGISTERS = ['reg/a', 'reg/b'];
 const STREAMS = ['t/0', 't/1', 't/2', 'u/0'];
+const MANY_IN_FLIGHT = 1_024;
 const NO_FAULTS = 0.05;
 /** Within what the serving lease allows for (1.1 and a margin). */
 const DRIFT = 0.03;
@@ -29,6 +30,7 @@ const DRIFT = 0.03;
 export function drawProfile(rng: Rng): Profile {
   const electionTimeoutMs = Math.round(rng.between(150, 700));
   const heartbeatIntervalMs = Math.round(electionTimeoutMs / rng.between(3, 8));
+  const maxInflightMessages = rng.pick([1, 3, 20, MANY_IN_FLIGHT]);
   return {
     size: rng.chance(0.75) ? 3 : 5,
     spares: 2,
@@ -38,7 +40,7 @@ export function drawProfile(rng: Rng): Profile {
       leaseMs: Math.round(rng.between(Math.max(300, heartbeatIntervalMs * 2.1), 1_200)),
       gracePeriodMs: Math.round(rng.between(500, 4_000)),
       receiveMaximum: rng.pick([2, 10, 100, 1_024]),
-      maxInflightMessages: rng.pick([1, 3, 20, 1_024]),
+      maxInflightMessages,
       checkpointIntervalMs: rng.pick([100, 300, 1_000, 3_000]),
       maxAppendBytes: rng.pick([4 * 1024, 64 * 1024, 1024 * 1024]),
       maxInflightAppends: rng.pick([1, 4, 64]),
@@ -51,7 +53,7 @@ export function drawProfile(rng: Rng): Profile {
     wire: { fastestMs: 0.1, slowestMs: rng.pick([1, 5, 60]), kernelBytes: rng.pick([1_024, 64 * 1024]) },
     drift: rng.chance(0.7) ? DRIFT : 0,
     faultEveryMs: rng.chance(NO_FAULTS) ? Number.POSITIVE_INFINITY : rng.pick([300, 800, 1_500, 3_000]),
-    plans: drawClients(rng),
+    plans: drawClients(rng, maxInflightMessages >= MANY_IN_FLIGHT ? [0, 1] : [0]),
   };
 }
 
@@ -65,11 +67,12 @@ const QUIET: ClientPlan = {
   will: null,
   churns: false,
   reads: [],
+  readQos: [0],
   leavesEveryMs: 10_000,
   contends: false,
 };
 
-function drawClients(rng: Rng): ClientPlan[] {
+function drawClients(rng: Rng, readQos: readonly (0 | 1)[]): ClientPlan[] {
   const plans: ClientPlan[] = [];
   const add = (clientId: string, plan: Partial<ClientPlan>): void => {
     const version = plan.version ?? rng.pick([4, 5] as const);
@@ -123,7 +126,7 @@ function drawClients(rng: Rng): ClientPlan[] {
   add('churner', { churns: true, subscriptions: STREAMS.map((filter) => ({ filter, qos: 1 as const })) });
   const register: PublishPlan = { topics: REGISTERS, qos: [1], everyMs: 150, window: 1, retain: true };
   for (let i = 0; i < 2; i++) add(`writer${i}`, { publishes: register });
-  for (let i = 0; i < 2; i++) add(`reader${i}`, { clean: true, reads: REGISTERS });
+  for (let i = 0; i < 2; i++) add(`reader${i}`, { clean: true, reads: REGISTERS, readQos });
   const contenders = 2 + rng.below(3);
   const clean = rng.chance(0.3);
   for (let i = 0; i < contenders; i++) {

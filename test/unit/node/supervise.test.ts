@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { loadConfig } from '@quorate/node';
-import { createLogger } from '../../../packages/node/src/logging/index.ts';
 import { DiskFull } from '../../../packages/node/src/disk-watch.ts';
+import { createLogger } from '../../../packages/node/src/logging/index.ts';
 import { Readmitted, StateDiverged } from '../../../packages/node/src/runtime/index.ts';
 import { runNode, type SupervisedParts } from '../../../packages/node/src/supervise.ts';
 import { assert, suite } from '../../support/suite.ts';
@@ -48,7 +48,8 @@ function make(part: Partial<SupervisedParts> = {}) {
       await until(() => running.length > 0, 'a node that runs');
       running.shift()?.(error);
     },
-    started: (times: number) => until(() => calls.filter((call) => call === 'start').length === times, `${String(times)} starts`),
+    started: (times: number) =>
+      until(() => calls.filter((call) => call === 'start').length === times, `${String(times)} starts`),
   };
 }
 

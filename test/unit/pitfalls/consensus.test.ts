@@ -249,4 +249,30 @@ test('NuRaft#407: what waits to be applied when a snapshot takes its place is ne
   );
 });
 
+test('tikv#9859, dgraph#2707: a leader with nothing to commit offers a snapshot, and again after a failure', () => {
+  const cluster = new TestCluster(THREE, { recentLogBytes: 0 });
+  const leader = cluster.elect('n1');
+  cluster.passes = (from, to) => from !== 'n3' && to !== 'n3';
+  for (let at = 0; at < 5; at++) leader.propose();
+  cluster.tick(HEARTBEAT_MS, ['n1', 'n2']);
+  const { commitIndex: index } = leader.status;
+  leader.step({ kind: 'applied', index });
+  leader.step({ kind: 'compacted', index, term: 1 });
+  cluster.passes = () => true;
+  cluster.tick(5 * HEARTBEAT_MS);
+  const need = { peer: 'n3', minIndex: index };
+  assert.equal(leader.snapshotRequests, [need]);
+  leader.step({ kind: 'snapshotSent', peer: 'n3', index, term: 1, ok: false });
+  cluster.tick(5 * HEARTBEAT_MS);
+  assert.equal(leader.snapshotRequests, [need, need]);
+  // It came: from here on the log is enough.
+  const configuration = { voters: THREE, learners: [], outgoing: [] };
+  cluster.node('n3').step({ kind: 'snapshotInstalled', index, term: 1, stampMs: 0, configuration });
+  leader.step({ kind: 'snapshotSent', peer: 'n3', index, term: 1, ok: true });
+  leader.propose();
+  cluster.tick(2 * HEARTBEAT_MS);
+  assert.is(cluster.node('n3').status.commitIndex, leader.status.commitIndex);
+  assert.ok(leader.status.commitIndex > index);
+});
+
 test.run();

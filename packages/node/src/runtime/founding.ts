@@ -37,6 +37,8 @@ export class Founding {
   readonly #options: FoundingOptions;
   #writing = false;
   #remindedMs = Number.NEGATIVE_INFINITY;
+  /** From members that are not connected yet on both ways, as far as this node knows: they may know it earlier. */
+  readonly #early = new Map<string, Uint8Array>();
 
   constructor(options: FoundingOptions) {
     this.#options = options;
@@ -66,17 +68,25 @@ export class Founding {
   /** A peer is connected: it may be the one that was waited for, or wait for this one. */
   connected(peer: string): void {
     const { configuration, index } = this.#options.configuration();
-    const unnamed = this.#options.peer(peer)?.clusterId === '';
-    if (unnamed && index === 0 && members(configuration).length > 0) {
+    // Also to one that knows its cluster's name from the log: that holds no first configuration.
+    const lacksIt = this.#options.peer(peer)?.founded === false;
+    if (lacksIt && index === 0 && members(configuration).length > 0) {
       this.#options.send(peer, encodeConfiguration(configuration));
     }
+    const early = this.#early.get(peer);
+    this.#early.delete(peer);
+    if (early !== undefined) this.received(peer, early);
     this.#found();
   }
 
   /** The first configuration, from a peer that has it. */
   received(from: string, bytes: Uint8Array): void {
-    const { nodeId, directoryId, peer, logger } = this.#options;
+    const { nodeId, directoryId, peer, logger, bootstrapMembers } = this.#options;
     if (this.#writing || !this.#isEmpty()) return;
+    if (peer(from) === undefined) {
+      if (bootstrapMembers.includes(from)) this.#early.set(from, Uint8Array.from(bytes));
+      return;
+    }
     const configuration = decodeConfiguration(bytes);
     if (tagOf(configuration, from) !== peer(from)?.directoryId) return;
     // Not for a node that is to be joined, which has heard of the cluster earlier than the cluster has got its name.

@@ -32,7 +32,7 @@ export class Reference implements StateSink {
   readonly machine: StateMachine;
   /** By payload: the index at which it was first published. */
   readonly publishedAt = new Map<string, number>();
-  /** By payload: the cluster clock at which it was first published. */
+  /** By payload: the cluster clock at which it was last published: at QoS 1 that may happen again. */
   readonly publishedMs = new Map<string, number>();
   /** Connections that ended because the cluster gave their node up. */
   readonly droppedEpochs = new Set<number>();
@@ -78,10 +78,8 @@ export class Reference implements StateSink {
     if (command == null || result.kind !== 'published') return;
     const { payload, topic, retain } = command;
     const value = Buffer.from(payload).toString();
-    if (!this.publishedAt.has(value)) {
-      this.publishedAt.set(value, this.state.appliedIndex);
-      this.publishedMs.set(value, this.state.nowMs);
-    }
+    if (!this.publishedAt.has(value)) this.publishedAt.set(value, this.state.appliedIndex);
+    this.publishedMs.set(value, this.state.nowMs);
     if (!retain || !routed) return;
     const write = { position: ++this.#positions, value: value === '' ? null : value, atMs: this.#nowMs() };
     const writes = this.registers.get(topic);

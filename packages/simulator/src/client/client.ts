@@ -374,7 +374,7 @@ export class Client implements ClientEnd {
     if (!this.live || this.#control !== null || this.#reading !== null || !this.options.busy()) return;
     const topic = this.#rng.pick(this.plan.reads);
     this.#reading = { topic, askedMs: this.#world.nowMs, subscribed: false, value: null };
-    this.#subscribe(topic, this.#rng.chance(0.5) ? 1 : 0);
+    this.#subscribe(topic, this.#rng.pick(this.plan.readQos));
   }
 
   /** A retained message that the read has brought. */

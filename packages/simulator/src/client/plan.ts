@@ -19,6 +19,8 @@ export interface ClientPlan {
   readonly churns: boolean;
   /** Reads retained registers: subscribes, waits for what comes, unsubscribes. */
   readonly reads: readonly string[];
+  /** At which QoS: what comes at QoS 1 waits for what the client has not acknowledged, and the answer to a ping does not. */
+  readonly readQos: readonly (0 | 1)[];
   /** Goes away on its own about this often, and how: most of the time without saying goodbye. */
   readonly leavesEveryMs: number;
   /** Shares its client id with others, which all connect again and again. */

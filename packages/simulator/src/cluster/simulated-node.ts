@@ -1,6 +1,6 @@
 import type { NodeConfig, Recovered, TransportLogger } from '@quorate/node/runtime';
 import { Readmitted, Replica, StateDiverged } from '@quorate/node/runtime';
-import { isDamage, isDiskFull } from '@quorate/storage';
+import { isDamage, isDiskFull, StorageError } from '@quorate/storage';
 import type { Rng } from '../world/random.ts';
 import { Violation } from '../world/violation.ts';
 import type { World } from '../world/world.ts';
@@ -315,6 +315,8 @@ export class SimulatedNode {
       if (!process.alive || !isDamage(error)) throw error;
       if (!this.mayDoubt) throw new Violation('no-doubt', `${this.id}: ${(error as Error).message}`);
       world.count('starts on a stand-in');
+      // The data directory keeps what a store found, which may not show a second time.
+      if (error instanceof StorageError && error.code === 'DATA_DOUBTFUL') this.#identity.doubts.push(error.message);
       world.note(this.id, 'stands in', (error as Error).message);
       const { incarnation, clusterId } = this.#identity;
       process.disk = newDisk();

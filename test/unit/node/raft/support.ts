@@ -1,4 +1,15 @@
-import type { Configuration, Entry, HardState, Input, Message, NodeId, Outputs, Send, Status, Write } from '@quorate/consensus';
+import type {
+  Configuration,
+  Entry,
+  HardState,
+  Input,
+  Message,
+  NodeId,
+  Outputs,
+  Send,
+  Status,
+  Write,
+} from '@quorate/consensus';
 import { type Clock, type DrivenCore, RaftDriver, type RaftDriverLimits, splitBatches } from '@quorate/node';
 import { MemoryDisk, MemoryLogStore } from '@quorate/storage';
 

@@ -64,7 +64,7 @@ test('any other node asks the leader, and gives its answer back to who asked', a
     return decodeAdminRequest(payload);
   });
   assert.equal(
-    requests.map(({ id, ...request }) => request),
+    requests.map(({ id: _id, ...request }) => request),
     [
       { kind: 'join', nodeId: 'n4', peer: 'h:4', voter: false, replaces: 'n3' },
       { kind: 'transfer', to: 'n3' },

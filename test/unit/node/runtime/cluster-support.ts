@@ -154,7 +154,8 @@ export class TestCluster {
     identity.incarnation++;
     const alive = { is: true };
     const { founding, doubts } = identity;
-    const stores = options.standIn === true ? memoryStores() : memoryStores(node.disk, () => identity.clusterId, founding, doubts);
+    const stores =
+      options.standIn === true ? memoryStores() : memoryStores(node.disk, () => identity.clusterId, founding, doubts);
     const recovered = await recover(stores);
     const config = this.config(id);
     const late: { process: Process | null } = { process: null };
@@ -232,12 +233,12 @@ export class TestCluster {
     for (const { id } of this.#running()) await this.stop(id);
   }
 
-  /** The data directory is lost: the same node with another one. */
-  wipe(id: string): void {
+  /** The data directory is lost: the same node with another one, formatted by a clock that says `incarnation`. */
+  wipe(id: string, incarnation = this.node(id).identity.incarnation + 1000): void {
     const node = this.node(id);
     assert.is(node.process, null, `${id} runs`);
     node.disk = new MemoryDisk();
-    node.identity = { ...fresh(this.newDirectoryId()), incarnation: node.identity.incarnation + 1000 };
+    node.identity = { ...fresh(this.newDirectoryId()), incarnation };
   }
 
   /** Nobody reaches `id` any more, and it reaches nobody. */
@@ -286,7 +287,12 @@ export class TestCluster {
 
   /** An MQTT 5 client of a node. */
   client(id: string): FakeClient {
-    const socket = new FakeSocket(`client of ${id}`, this.scheduler, () => 0, () => {});
+    const socket = new FakeSocket(
+      `client of ${id}`,
+      this.scheduler,
+      () => 0,
+      () => {},
+    );
     socket.connection = this.replica(id).broker.accept(socket);
     return new FakeClient(socket, 5);
   }
@@ -415,8 +421,8 @@ type Hello = Parameters<PeerHandlers['onConnected']>[1];
 
 function helloOf({ id }: TestNode, description: SelfDescription): Hello {
   const addresses = { httpAddress: '', mqttAddress: '', peerAddress: addressOf(id) };
-  const hello = { protocolVersion: 1, bootstrapMembers: '', nodeId: id, session: '', purpose: 'main', ...addresses };
-  return { ...hello, ...description } as Hello;
+  const rest = { protocolVersion: 1, bootstrapMembers: '', nodeId: id, session: '', purpose: 0 as const };
+  return { ...rest, ...addresses, ...description };
 }
 
 function identityOf(node: TestNode): Identity {

@@ -179,10 +179,10 @@ test('what is adopted is passed on; a second one is not taken', async () => {
   assert.equal([n2.inForce.configuration, n2.fatal], [FIRST, []]);
 });
 
-test('who is there later gets it, as long as it has no cluster id and nothing has changed since', () => {
+test('who is there later gets it, as long as it has no configuration and nothing has changed since', () => {
   const n2 = make('n2', { ...newDisk('n2'), founding: encodeConfiguration(FIRST) });
   n2.meet('n3');
-  n2.meet('n1', { clusterId: 'c' });
+  n2.meet('n1', { clusterId: 'c', founded: true });
   assert.equal(n2.sent, [['n3', FIRST]]);
   n2.inForce.index = 7;
   n2.meet('n3');
@@ -223,59 +223,86 @@ test('the operator is told now and then who is missing', () => {
  * Three nodes that restart in every step: each delivery, write and restart may come in any order that `choices` draws.
  * Whatever happens, all that is durable anywhere is one and the same configuration.
  */
-test('a restart in any step leads to one configuration on all', async () => {
-  const seen = new Set<string>();
-  for (let seed = 0; seed < 400; seed++) {
-    let drawn = seed;
-    const choose = (below: number): number => {
-      drawn = (Math.imul(drawn ^ 0x9e3779b9, 0x85ebca6b) ^ (drawn >>> 13)) >>> 0;
-      return drawn % below;
-    };
-    const disks = new Map(IDS.map((id) => [id, newDisk(id)]));
-    const nodes = new Map(IDS.map((id) => [id, make(id, disks.get(id) as Disk)]));
-    const meetAll = (id: string): void => {
-      const node = nodes.get(id) as ReturnType<typeof make>;
-      for (const other of IDS) {
-        if (other === id) continue;
-        const peer = nodes.get(other) as ReturnType<typeof make>;
-        const founded = (of: ReturnType<typeof make>) =>
-          of.founding.writing || members(of.inForce.configuration).length > 0;
-        node.meet(other, { founded: founded(peer) });
-        peer.meet(id, { founded: founded(node) });
-      }
-    };
-    for (let step = 0; step < 30; step++) {
-      const id = IDS[choose(3)] as string;
-      const node = nodes.get(id) as ReturnType<typeof make>;
-      const what = choose(4);
-      if (what === 0) {
-        // The process ends: what was being written may be durable or not, and what was sent may not arrive.
-        if (choose(2) === 0) await node.written();
-        nodes.set(id, make(id, disks.get(id) as Disk));
-        meetAll(id);
-      } else if (what === 1) await node.written();
-      else {
-        const message = node.sent.shift();
-        if (message !== undefined) nodes.get(message[0])?.founding.received(id, encodeConfiguration(message[1]));
-        else meetAll(id);
-      }
-    }
-    for (let round = 0; round < 4; round++) {
-      for (const id of IDS) meetAll(id);
-      for (const node of nodes.values()) await node.written();
-      for (const [id, node] of nodes) {
-        for (const [to, configuration] of node.sent.splice(0)) {
-          nodes.get(to)?.founding.received(id, encodeConfiguration(configuration));
+test(
+  'a restart in any step leads to one configuration on all',
+  async () => {
+    const seen = new Set<string>();
+    for (let seed = 0; seed < 400; seed++) {
+      let drawn = seed;
+      const choose = (below: number): number => {
+        drawn = (Math.imul(drawn ^ 0x9e3779b9, 0x85ebca6b) ^ (drawn >>> 13)) >>> 0;
+        return drawn % below;
+      };
+      const disks = new Map(IDS.map((id) => [id, newDisk(id)]));
+      const nodes = new Map(IDS.map((id) => [id, make(id, disks.get(id) as Disk)]));
+      const meetAll = (id: string): void => {
+        const node = nodes.get(id) as ReturnType<typeof make>;
+        for (const other of IDS) {
+          if (other === id) continue;
+          const peer = nodes.get(other) as ReturnType<typeof make>;
+          const founded = (of: ReturnType<typeof make>) =>
+            of.founding.writing || members(of.inForce.configuration).length > 0;
+          node.meet(other, { founded: founded(peer) });
+          peer.meet(id, { founded: founded(node) });
+        }
+      };
+      for (let step = 0; step < 30; step++) {
+        const id = IDS[choose(3)] as string;
+        const node = nodes.get(id) as ReturnType<typeof make>;
+        const what = choose(4);
+        if (what === 0) {
+          // The process ends: what was being written may be durable or not, and what was sent may not arrive.
+          if (choose(2) === 0) await node.written();
+          nodes.set(id, make(id, disks.get(id) as Disk));
+          meetAll(id);
+        } else if (what === 1) await node.written();
+        else {
+          const message = node.sent.shift();
+          if (message !== undefined) nodes.get(message[0])?.founding.received(id, encodeConfiguration(message[1]));
+          else meetAll(id);
         }
       }
+      for (let round = 0; round < 4; round++) {
+        for (const id of IDS) meetAll(id);
+        for (const node of nodes.values()) await node.written();
+        for (const [id, node] of nodes) {
+          for (const [to, configuration] of node.sent.splice(0)) {
+            nodes.get(to)?.founding.received(id, encodeConfiguration(configuration));
+          }
+        }
+      }
+      for (const [id, node] of nodes) {
+        assert.equal(node.inForce.configuration, FIRST, `seed ${String(seed)}, ${id}`);
+        assert.equal(node.fatal, [], `seed ${String(seed)}, ${id}`);
+      }
+      seen.add([...disks.values()].map(({ founding }) => founding?.length ?? 0).join());
     }
-    for (const [id, node] of nodes) {
-      assert.equal(node.inForce.configuration, FIRST, `seed ${String(seed)}, ${id}`);
-      assert.equal(node.fatal, [], `seed ${String(seed)}, ${id}`);
-    }
-    seen.add([...disks.values()].map(({ founding }) => founding?.length ?? 0).join());
-  }
-  assert.equal(seen.size, 1);
-}, { timeoutMs: 60_000 });
+    assert.equal(seen.size, 1);
+  },
+  { timeoutMs: 60_000 },
+);
+
+test('a configuration that comes before its sender is connected on both ways is not lost', async () => {
+  const n2 = make('n2', newDisk('n2'));
+  n2.founding.received('n1', encodeConfiguration(FIRST));
+  n2.founding.received('n9', encodeConfiguration(FIRST));
+  assert.is(n2.writing, 0, 'who sent it is not known yet');
+  n2.meet('n9');
+  assert.is(n2.writing, 0, 'n9 is nobody');
+  n2.meet('n1');
+  assert.is(n2.writing, 1);
+  await n2.written();
+  assert.equal(n2.inForce.configuration, FIRST);
+});
+
+test('a member that has the name of the cluster from the log, and no configuration, is given the first one', async () => {
+  const n1 = make('n1', { ...newDisk('n1'), founding: encodeConfiguration(FIRST), clusterId: 'c' });
+  n1.meet('n2', { clusterId: 'c', founded: false });
+  n1.meet('n3', { clusterId: 'c', founded: true });
+  assert.equal(
+    n1.sent.map(([to]) => to),
+    ['n2'],
+  );
+});
 
 test.run();

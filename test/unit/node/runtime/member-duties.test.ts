@@ -1,7 +1,7 @@
 import type { Configuration } from '@quorate/consensus';
+import { Scheduler } from '../../../support/scheduler.ts';
 import { seedFor } from '../../../support/seed.ts';
 import { assert, suite } from '../../../support/suite.ts';
-import { Scheduler } from '../../../support/scheduler.ts';
 import { configurationOf, MembersWorld, member, wantedBy } from './members-support.ts';
 
 const test = suite('member duties');
@@ -211,7 +211,7 @@ test('the last voter is never taken out', () => {
  * data directory has not.
  */
 test('any leader goes on where the last one stopped', () => {
-  const first = seedFor("leaders");
+  const first = seedFor('leaders');
   for (let seed = 0; seed < 300; seed++) {
     const random = new Scheduler(first + seed);
     const world = three();
@@ -251,7 +251,7 @@ test('any leader goes on where the last one stopped', () => {
 
 function isDone({ voters, learners, memberTags }: Configuration): boolean {
   const wanted = ['n1', 'n3', 'n4'].every((id) => voters.includes(id)) && voters.length === 3;
-  return wanted && learners.join() === 'n5' && memberTags?.n3 === 'new' && memberTags.n5 === 'new';
+  return wanted && learners.join() === 'n5' && memberTags?.['n3'] === 'new' && memberTags['n5'] === 'new';
 }
 
 test.run();

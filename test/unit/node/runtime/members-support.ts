@@ -42,11 +42,11 @@ export class MembersWorld {
 
   constructor(configuration: Configuration) {
     const writer = new ByteWriter();
-    const world = this;
+    const isRegistered = (): boolean => this.registered;
     this.broker = {
       nodeId: 'n1',
       get registered() {
-        return world.registered;
+        return isRegistered();
       },
       machine: { state: this.state },
       proposer: {
@@ -91,7 +91,7 @@ export class MembersWorld {
     this.proposed.length = 0;
     const say = (_fields: object, message: string): void => void this.log.push(message);
     this.duties = new MemberDuties({
-      broker: this.broker as unknown as ConstructorParameters<typeof MemberDuties>[0]['broker'],
+      broker: this.broker,
       peers: this.peers,
       status: () => this.fullStatus(),
       change: (change) => this.asked.push({ kind: 'changeMembership', ...change }),

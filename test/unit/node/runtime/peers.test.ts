@@ -72,7 +72,7 @@ function make(configuration: Partial<Configuration> = {}, cluster: Record<string
 
 function node(nodeId: string, peer: string): NodeRecord {
   const rest = { incarnation: 1, lastSequence: 0, up: true, mqtt: '', http: '', version: '', leaseMs: 1 };
-  return { nodeId, peer, ...rest } as NodeRecord;
+  return { nodeId, peer, ...rest };
 }
 
 const received = (peers: Peers, from: string) => KINDS.filter((kind) => peers.mayReceive(from, MESSAGES[kind]));

@@ -1,13 +1,20 @@
 import { State, takeCheckpoint } from '@quorate/broker';
-import { type Entry, EntryType, encodeConfiguration } from '@quorate/consensus';
+import { type Configuration, type Entry, EntryType, encodeConfiguration } from '@quorate/consensus';
 import { memoryStores, recover } from '@quorate/node/runtime';
-import { type LogStore, MemoryDisk, MemoryLogStore, MemoryStateStore, type StateStore, StorageError } from '@quorate/storage';
+import {
+  type LogStore,
+  MemoryDisk,
+  MemoryLogStore,
+  MemoryStateStore,
+  type StateStore,
+  StorageError,
+} from '@quorate/storage';
 import { CONFIGURATION_KEY } from '../../../../packages/node/src/runtime/stored-configuration.ts';
 import { assert, suite } from '../../../support/suite.ts';
 
 const test = suite('recovery');
 
-const MEMBERS = { voters: ['n1', 'n2', 'n3'], learners: [], outgoing: [] };
+const MEMBERS: Configuration = { voters: ['n1', 'n2', 'n3'], learners: [], outgoing: [] };
 
 function entry(index: number, term = 1): Entry {
   return { index, term, type: EntryType.noop, stampMs: index * 10, data: new Uint8Array(0) };
@@ -25,13 +32,13 @@ interface Opened {
   readonly stateStore: StateStore;
 }
 
-async function writeState(stateStore: StateStore, index: number, term: number, members?: typeof MEMBERS): Promise<void> {
+async function writeState(stateStore: StateStore, index: number, term: number, members?: Configuration): Promise<void> {
   const { puts, deletes } = takeCheckpoint(stateAt(index, term));
   if (members !== undefined) puts.push([CONFIGURATION_KEY, encodeConfiguration(members)]);
   await stateStore.write({ position: { appliedIndex: index, appliedTerm: term }, puts, deletes });
 }
 
-const NONE = { voters: [], learners: [], outgoing: [] };
+const NONE: Configuration = { voters: [], learners: [], outgoing: [] };
 
 /** A memory disk on which a node did what `run` does. */
 async function diskAfter(run: (opened: Opened) => Promise<void>): Promise<MemoryDisk> {
@@ -122,7 +129,7 @@ test('the configuration: of the last checkpoint, else the one that the cluster w
   // A node that had no configuration at its checkpoint, and was given the first one later.
   const unborn = await diskAfter(async ({ log, stateStore }) => {
     await log.append({ entries: [entry(1)], hardState: { term: 1, vote: null } });
-    await writeState(stateStore, 1, 1, NONE as unknown as typeof MEMBERS);
+    await writeState(stateStore, 1, 1, NONE);
   });
   assert.equal((await recover(memoryStores(unborn, () => null, founding))).initial.configuration, MEMBERS);
 });
