@@ -115,7 +115,7 @@ export class CrashCluster {
   }
 
   private async kill(...victims: readonly NodeProcess[]): Promise<void> {
-    const alive = victims.filter((node) => node.isRunning());
+    const alive = [...new Set(victims)].filter((node) => node.isRunning());
     this.kills += alive.length;
     this.atOnce = Math.max(this.atOnce, alive.length);
     await Promise.all(alive.map((node) => node.kill('SIGKILL')));

@@ -208,6 +208,24 @@ test('CCF#5674: a refused append counts for nothing, whatever index it names', (
   assert.equal([leader.status.commitIndex, leader.status.followers.map(({ matchIndex }) => matchIndex)], [1, [1, 1]]);
 });
 
+test('CCF#6016, NuRaft#57: a follower acknowledges and commits no further than the append reaches', () => {
+  // The end of its log is of an earlier leader: entry 3 is not what the leader has committed there.
+  const node = follower({ entries: entriesOf([1, 1, 1]), hardState: { term: 1, vote: null } });
+  const [accepted] = node.receive('n2', append(2, 1, 1, [], 3));
+  assert.ok(accepted?.message.kind === 'appendResponse' && accepted.message.success);
+  assert.equal([accepted.message.matchIndex, node.status.commitIndex], [1, 1]);
+  node.receive('n2', append(2, 1, 1, [1], 3));
+  assert.equal([node.status.commitIndex, node.committed.map(({ index }) => index)], [2, [1, 2]]);
+  node.receive('n2', append(2, 2, 1, [2], 3));
+  assert.equal(
+    [termsOf(node), node.committed.map(({ term }) => term)],
+    [
+      [1, 1, 2],
+      [1, 1, 2],
+    ],
+  );
+});
+
 test('nats-server#7209: late appends of an earlier leader change nothing', () => {
   const node = follower({ entries: entriesOf([1, 2, 2]), hardState: { term: 2, vote: 'n3' } });
   node.receive('n3', append(2, 3, 2, []));

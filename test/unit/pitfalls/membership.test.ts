@@ -49,7 +49,8 @@ test('etcd#12359: what is committed of a change need not be known to be so by th
   linked(cluster, 'n2,n3', 'n2,n4', 'n3,n4');
   cluster.tick(20 * ELECTION_TIMEOUT_MS, ['n2', 'n3', 'n4']);
   const next = leaderOf(cluster, ['n2', 'n3', 'n4']);
-  assert.is(next?.id, 'n4');
+  assert.ok(next);
+  assert.is(next.id, 'n4');
   assert.equal(next.status.configuration, { voters: ['n1', 'n2', 'n4'], learners: ['n3'], outgoing: [] });
 });
 

@@ -52,7 +52,11 @@ export class Configurations {
       this.#founding = text;
       this.#committed.splice(0, 1, { index: 0, configuration });
     }
-    demand(this.#founding === text, 'one-cluster', () => `${nodeId} founds a second cluster: ${describe(configuration)}`);
+    demand(
+      this.#founding === text,
+      'one-cluster',
+      () => `${nodeId} founds a second cluster: ${describe(configuration)}`,
+    );
   }
 
   /** A configuration entry was committed. */
@@ -85,7 +89,8 @@ export class Configurations {
     for (const { disk, replica } of this.#machines) {
       const status = replica?.driver.status();
       if (status !== undefined && (status.configurationIndex ?? 0) > index) found.push(status.configuration);
-      for (const entry of disk.durableConfigurations()) if (entry.index > index) found.push(decodeConfiguration(entry.data));
+      for (const entry of disk.durableConfigurations())
+        if (entry.index > index) found.push(decodeConfiguration(entry.data));
     }
     return found;
   }

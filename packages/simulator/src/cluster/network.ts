@@ -1,7 +1,7 @@
 import type { Hello } from '@quorate/protocol';
 import type { Rng } from '../world/random.ts';
 import type { World } from '../world/world.ts';
-import { type Direction, newLink, type Link, restart, wayOf, waysOf } from './link.ts';
+import { type Direction, type Link, newLink, restart, wayOf, waysOf } from './link.ts';
 
 export interface NetworkProfile {
   /** One way, at least; seldom up to `slowestMs`. */

@@ -1,4 +1,4 @@
-import { recover, type Recovered, type Stores } from '@quorate/node/runtime';
+import { type Recovered, recover, type Stores } from '@quorate/node/runtime';
 import { MemorySnapshotStore, MemoryStateStore, prepareMemoryInstall } from '@quorate/storage';
 import type { Rng } from '../world/random.ts';
 import type { World } from '../world/world.ts';

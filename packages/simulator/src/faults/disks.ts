@@ -43,7 +43,10 @@ export const DISK_FAULTS: Faults = {
     weight: 2,
     inject: (context) => lose(context, 'state damaged', (node) => damageState(context, node)),
   },
-  'lost tail of the log': { weight: 2, inject: (context) => lose(context, 'tail lost', (node) => loseTail(context, node)) },
+  'lost tail of the log': {
+    weight: 2,
+    inject: (context) => lose(context, 'tail lost', (node) => loseTail(context, node)),
+  },
   'damaged snapshot': {
     weight: 2,
     inject: ({ rng, cluster, world }) => {

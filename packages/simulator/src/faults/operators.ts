@@ -66,7 +66,8 @@ export class Operators {
     const open: string[] = [];
     if (current.outgoing.length > 0) open.push('the configuration is joint');
     for (const [id, { voter, replaces }] of records) {
-      if (roleOf(id) === 'out' || (voter && roleOf(id) !== 'voter')) open.push(`${id} is ${roleOf(id)}, wanted: voter ${voter}`);
+      if (roleOf(id) === 'out' || (voter && roleOf(id) !== 'voter'))
+        open.push(`${id} is ${roleOf(id)}, wanted: voter ${voter}`);
       if (voter && replaces !== null && roleOf(id) === 'voter') this.#expected.delete(replaces);
     }
     for (const [id, role] of this.#expected) {

@@ -132,7 +132,11 @@ test('a wiped node whose clock is behind does not take the starts of before for 
   cluster.crash('n3');
   cluster.wipe('n3', 500);
   await cluster.start('n3');
-  await cluster.until(() => isVoter(cluster, 'n3') && cluster.serving('n3'), 20_000, 'n3 serves under a start of its own');
+  await cluster.until(
+    () => isVoter(cluster, 'n3') && cluster.serving('n3'),
+    20_000,
+    'n3 serves under a start of its own',
+  );
   assert.ok(cluster.node('n3').identity.incarnation > 1002);
 });
 
