@@ -159,13 +159,6 @@ export const CONSENSUS: readonly Mutant[] = [
     'wanted',
   ),
   mutant(
-    'promoted-before-caught-up',
-    'a learner votes only when it has caught up',
-    MEMBERSHIP,
-    'return progress?.isCaughtUp(state.nowMs, state.options.electionTimeoutMs) ?? false;',
-    'return progress !== undefined;',
-  ),
-  mutant(
     'truncated-configuration-kept',
     'a configuration that is truncated is not in force any more',
     FOLLOWING,

@@ -20,13 +20,6 @@ export const RUNTIME: readonly Mutant[] = [
     'for (const { send } of outputs.sendAfterWrite) this.send(send);',
   ),
   mutant(
-    'installed-over-a-backlog',
-    'what was handed out before a snapshot is not applied after it',
-    DRIVER,
-    '        this.backlog.clear();\n        this.compaction = null;',
-    '        this.compaction = null;',
-  ),
-  mutant(
     'cluster-time-by-local-clock',
     'cluster time goes on from the log, not from the clock of whoever leads',
     CLOCK,
@@ -79,8 +72,8 @@ export const RUNTIME: readonly Mutant[] = [
     'compacted-before-the-checkpoint',
     'the log goes only behind a checkpoint that is on disk',
     CHECKPOINTER,
-    '    const startedMs = nowMs();\n    const configuration',
-    '    const startedMs = nowMs();\n    void this.#compact(appliedIndex);\n    const configuration',
+    '    this.#bytesSinceCompaction += logBytes;\n',
+    '    this.#bytesSinceCompaction += logBytes;\n    void this.#compact(facts.index);\n',
   ),
   mutant(
     'checkpoint-without-configuration',

@@ -70,6 +70,16 @@ function toError(value: unknown): Error {
   return value instanceof Error ? value : new Error(`thrown value is not an Error: ${String(value)}`);
 }
 
+/** For uvu, which takes `details` of any error for the text of a failed comparison, and breaks on anything else. */
+function forUvu(error: Error): Error {
+  const { details } = error as Error & { readonly details?: unknown };
+  if (details === undefined || typeof details === 'string') return error;
+  const plain = new Error(error.message, { cause: error });
+  plain.name = error.name;
+  if (error.stack !== undefined) plain.stack = error.stack;
+  return plain;
+}
+
 /**
  * Registers text to be printed right after a test or hook fails, before the hooks after it clean up.
  *
@@ -127,7 +137,7 @@ async function runTest(state: SuiteState, title: string, test: Step): Promise<vo
     diagnose(title);
   }
   for (const hook of state.afterEach) await runStep(`${title}, after each`, hook).catch(keep);
-  if (first !== undefined) throw first;
+  if (first !== undefined) throw forUvu(first);
   state.passed++;
 }
 

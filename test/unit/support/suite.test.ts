@@ -39,6 +39,7 @@ test('passes what is right', async () => {
 /** Fault, its last line, and what must be said about it. */
 const expectations: readonly (readonly [string, string, RegExp])[] = [
   ['failing test', 'tests=2 passed=1', /planted/],
+  ['error with details', 'tests=2 passed=1', /planted with details/],
   ['before throws', 'tests=1 passed=0', /before: Error: planted/],
   ['before each throws', 'tests=1 passed=0', /planted/],
   ['after throws', 'tests=1 passed=1', /after: Error: planted/],

@@ -41,50 +41,54 @@ export class DurableIdentity {
     fresh.hasSetAside = true;
     return fresh;
   }
+}
 
-  /** For the replica. `durable` is false for a stand-in, which keeps nothing. */
-  open(nodeId: string, world: World, watcher: IdentityWatcher): Identity {
-    const keep = this;
-    return {
-      get incarnation() {
-        return keep.incarnation;
-      },
-      directoryId: keep.directoryId,
-      get clusterId() {
-        return keep.clusterId;
-      },
-      get hasSetAside() {
-        return keep.hasSetAside;
-      },
-      nextIncarnation: async (atLeast = 0) => {
-        world.settle();
-        keep.incarnation = Math.max(keep.incarnation + 1, atLeast);
-        return await Promise.resolve(keep.incarnation);
-      },
-      setClusterId: async (clusterId) => {
-        world.settle();
-        watcher.clusterNamed(nodeId, clusterId);
-        keep.clusterId = clusterId;
-        await Promise.resolve();
-      },
-      setFounding: async (configuration) => {
-        world.settle();
-        watcher.founded(nodeId, configuration);
-        keep.founding = Uint8Array.from(configuration);
-        await Promise.resolve();
-      },
-      doubt: async (reason) => {
-        world.settle();
-        keep.doubts.push(reason);
-        await Promise.resolve();
-      },
-      dropSetAside: async () => {
-        world.settle();
-        keep.hasSetAside = false;
-        await Promise.resolve();
-      },
-    };
-  }
+/** An identity as the replica sees it. */
+export function openIdentity(
+  durable: DurableIdentity,
+  nodeId: string,
+  world: World,
+  watcher: IdentityWatcher,
+): Identity {
+  return {
+    get incarnation() {
+      return durable.incarnation;
+    },
+    directoryId: durable.directoryId,
+    get clusterId() {
+      return durable.clusterId;
+    },
+    get hasSetAside() {
+      return durable.hasSetAside;
+    },
+    nextIncarnation: async (atLeast = 0) => {
+      world.settle();
+      durable.incarnation = Math.max(durable.incarnation + 1, atLeast);
+      return await Promise.resolve(durable.incarnation);
+    },
+    setClusterId: async (clusterId) => {
+      world.settle();
+      watcher.clusterNamed(nodeId, clusterId);
+      durable.clusterId = clusterId;
+      await Promise.resolve();
+    },
+    setFounding: async (configuration) => {
+      world.settle();
+      watcher.founded(nodeId, configuration);
+      durable.founding = Uint8Array.from(configuration);
+      await Promise.resolve();
+    },
+    doubt: async (reason) => {
+      world.settle();
+      durable.doubts.push(reason);
+      await Promise.resolve();
+    },
+    dropSetAside: async () => {
+      world.settle();
+      durable.hasSetAside = false;
+      await Promise.resolve();
+    },
+  };
 }
 
 /** 32 hex digits that no other call returns. */

@@ -5,7 +5,7 @@ import type { Rng } from '../world/random.ts';
 import { Violation } from '../world/violation.ts';
 import type { World } from '../world/world.ts';
 import type { LogRegion, SimulatedDisk } from './disk.ts';
-import { DurableIdentity, type IdentityWatcher, randomId } from './identity.ts';
+import { DurableIdentity, type IdentityWatcher, openIdentity, randomId } from './identity.ts';
 import type { Network } from './network.ts';
 import { NodeClock } from './node-clock.ts';
 import { drain, type Process } from './process.ts';
@@ -339,7 +339,7 @@ export class SimulatedNode {
       clock: this.#clock(process),
       seed: rng.below(2 ** 31),
       newId: () => `${this.id}-${process.identity.incarnation}-${++this.#ids}`,
-      identity: process.identity.open(this.id, world, watcher),
+      identity: openIdentity(process.identity, this.id, world, watcher),
       recovered,
       standIn,
       createTransport: (handlers, describe) => {

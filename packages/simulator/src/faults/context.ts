@@ -16,7 +16,7 @@ export interface FaultContext {
   readonly configurations: Configurations;
   readonly operators: Operators;
   /** Ends a fault after a while, mostly a short one, unless everything was healed before. */
-  later(lowMs: number, highMs: number, end: () => void): void;
+  readonly later: (lowMs: number, highMs: number, end: () => void) => void;
 }
 
 /** What may go wrong. `weight`: how often, as against the others. */
