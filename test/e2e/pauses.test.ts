@@ -1,4 +1,4 @@
-import { startCluster, type TestCluster } from '../support/cluster.ts';
+import { startCluster, type TestCluster, waitFor } from '../support/cluster.ts';
 import { quorate } from '../support/command.ts';
 import type { NodeProcess } from '../support/node-process.ts';
 import { endRoamers } from '../support/roamer.ts';
@@ -14,8 +14,10 @@ const ELECTION_TIMEOUT_MS = 600;
 /** An election starts between one and two timeouts after the last heartbeat; half of all cases are done by now. */
 const PAUSE_MEDIAN_MS = ELECTION_TIMEOUT_MS + 300;
 /** None takes longer: a split vote costs a second timeout. */
-const PAUSE_BOUND_MS = 4_000;
+const PAUSE_BOUND_MS = 6_000;
 const TRANSFER_MEDIAN_MS = 100;
+/** A fault is several steps, each held up by a busy machine as much as an acknowledgement is. */
+const NOISE_FACTOR = 2;
 
 let cluster: TestCluster;
 
@@ -24,6 +26,17 @@ test.before(async () => {
 });
 test.after.each(endRoamers);
 test.after(() => cluster.stopAll());
+
+/** How long a window without any fault is: as long as what it is compared with. */
+const CALM_MS = 300;
+
+/** The longest gap of a moment in which nothing happens: on a busy machine there are gaps without any cause here. */
+async function calmGapMs(load: SteadyLoad): Promise<number> {
+  const fromMs = performance.now();
+  await waitFor(() => performance.now() >= fromMs + CALM_MS, { what: 'a calm moment' });
+  await load.goesOn();
+  return load.longestGapMs(fromMs, performance.now());
+}
 
 function report(what: string, figures: readonly number[]): number {
   const sorted = [...figures].sort((x, y) => x - y);
@@ -39,10 +52,12 @@ test(
   async () => {
     const load = await SteadyLoad.start({ name: 'stop', nodes: cluster.nodes });
     const gapsMs: number[] = [];
+    const calmMs: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       const victim = cluster.node(await cluster.leader());
       await load.goHome(cluster.nodes);
       await load.goesOn();
+      calmMs.push(await calmGapMs(load));
       const staying = load.awayFrom(victim);
       const stoppedAtMs = performance.now();
       await victim.kill('SIGSTOP');
@@ -56,7 +71,11 @@ test(
     }
     await load.finish();
     const median = report('SIGSTOP of the leader', gapsMs);
-    assert.ok(median <= PAUSE_MEDIAN_MS, `publishing resumes after ${String(median)} ms in the median`);
+    const noiseMs = report('calm moments between', calmMs);
+    assert.ok(
+      median <= PAUSE_MEDIAN_MS + NOISE_FACTOR * noiseMs,
+      `publishing resumes after ${String(median)} ms in the median`,
+    );
     assert.ok(Math.max(...gapsMs) <= PAUSE_BOUND_MS, `the longest gap is ${String(Math.max(...gapsMs))} ms`);
   },
   { timeoutMs: 90_000 },
@@ -67,10 +86,11 @@ test(
   async () => {
     const load = await SteadyLoad.start({ name: 'transfer', nodes: cluster.nodes });
     const gapsMs: number[] = [];
+    const calmMs: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       const leader = cluster.node(await cluster.leader());
       const [target] = others(leader) as [NodeProcess];
-      await load.goesOn();
+      calmMs.push(await calmGapMs(load));
       const askedAtMs = performance.now();
       if (round === 0) {
         const url = `http://127.0.0.1:${String(target.httpPort)}`;
@@ -87,7 +107,11 @@ test(
     }
     await load.finish();
     const median = report('planned transfer', gapsMs);
-    assert.ok(median <= TRANSFER_MEDIAN_MS, `a transfer holds publishing up for ${String(median)} ms in the median`);
+    const noiseMs = report('calm moments between', calmMs);
+    assert.ok(
+      median <= TRANSFER_MEDIAN_MS + NOISE_FACTOR * noiseMs,
+      `a transfer holds publishing up for ${String(median)} ms in the median`,
+    );
   },
   { timeoutMs: 60_000 },
 );

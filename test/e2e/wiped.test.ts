@@ -69,22 +69,6 @@ test('the leader that lost its data directory is a voter again by itself, and no
   await wipeUnderLoad(cluster.node(await cluster.leader()), 'leader');
 });
 
-test(
-  'one after the other loses its data directory: the state outlives all of them',
-  async () => {
-    const load = await SteadyLoad.start({ name: 'each', nodes: cluster.nodes });
-    for (const node of cluster.nodes) {
-      await node.kill('SIGKILL');
-      node.wipe();
-      await node.start();
-      await cluster.waitVoters(EVERYBODY, 30_000);
-      await load.goesOn();
-    }
-    await load.finish();
-  },
-  { timeoutMs: 60_000 },
-);
-
 /** Nodes that are not this one. */
 const others = (node: NodeProcess): NodeProcess[] => cluster.nodes.filter((each) => each !== node);
 

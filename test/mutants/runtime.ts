@@ -69,13 +69,6 @@ export const RUNTIME: readonly Mutant[] = [
     'merged: mergeCheckpoints(taker, taker), facts, compactIndex };',
   ),
   mutant(
-    'compacted-before-the-checkpoint',
-    'the log goes only behind a checkpoint that is on disk',
-    CHECKPOINTER,
-    '    this.#bytesSinceCompaction += logBytes;\n',
-    '    this.#bytesSinceCompaction += logBytes;\n    void this.#compact(facts.index);\n',
-  ),
-  mutant(
     'checkpoint-without-configuration',
     'the configuration at a checkpoint is stored with it',
     CHECKPOINTER,

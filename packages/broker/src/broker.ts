@@ -266,7 +266,7 @@ export class Broker implements StateSink, Host, Deliverers {
   tick(nowMs: number): void {
     this.refreshServing();
     this.proposer.tick(nowMs);
-    this.fencing.tick(nowMs);
+    this.fencing.tick();
     if (nowMs - this.#settledAtMs >= SETTLE_INTERVAL_MS && this.settling.size > 0) {
       this.#settledAtMs = nowMs;
       for (const connection of [...this.settling]) connection.outgoing?.proposeSettled();

@@ -14,6 +14,11 @@ interface Fence {
   readonly waiting: (() => void)[];
 }
 
+/**
+ * Of what the clock shows to have passed between two looks at it, so much counts at most. Somebody looks every few
+ * milliseconds: more is a pause of this process or a jump of its clock, which says nothing of how long others served.
+ */
+const LONGEST_STEP_MS = 50;
 /** Releases remembered that came before this node applied the takeover they belong to. */
 const EARLY_RELEASES = 4096;
 
@@ -34,6 +39,9 @@ export class Fencing {
   readonly #recent = new Map<number, number>();
   /** Client ids whose owner's node was dropped that soon after its takeover: when the displaced node's lease is over. */
   readonly #suspects = new Map<string, number>();
+  /** Time that has surely passed, and what the clock showed then. All deadlines here are in it. */
+  #passedMs = 0;
+  #lookedMs: number;
   /** Until then a session without owner may be one whose takeover was not seen here. */
   #blindUntilMs: number;
 
@@ -41,7 +49,16 @@ export class Fencing {
     this.#nodeId = nodeId;
     this.#environment = environment;
     this.#leaseWaitMs = leaseWaitMs;
-    this.#blindUntilMs = restored ? environment.nowMs() + leaseWaitMs : Number.NEGATIVE_INFINITY;
+    this.#lookedMs = environment.nowMs();
+    this.#blindUntilMs = restored ? leaseWaitMs : Number.NEGATIVE_INFINITY;
+  }
+
+  /** Looks at the clock. */
+  #look(): number {
+    const nowMs = this.#environment.nowMs();
+    this.#passedMs += Math.min(Math.max(0, nowMs - this.#lookedMs), LONGEST_STEP_MS);
+    this.#lookedMs = nowMs;
+    return this.#passedMs;
   }
 
   /** A node with a longer lease than was known has joined. */
@@ -65,20 +82,20 @@ export class Fencing {
       return;
     }
     if (this.#early.delete(epoch)) return done();
-    const deadlineMs = this.#environment.nowMs() + this.#leaseWaitMs;
+    const deadlineMs = this.#look() + this.#leaseWaitMs;
     this.#fences.set(epoch, { deadlineMs, waiting: [done] });
   }
 
   /** Nobody has the session, but whoever had it last may have been waiting behind a fence when its node went. */
   #claimFree(epoch: number, clientId: string, done: () => void): void {
     const deadlineMs = Math.max(this.#suspects.get(clientId) ?? Number.NEGATIVE_INFINITY, this.#blindUntilMs);
-    if (deadlineMs <= this.#environment.nowMs()) return done();
+    if (deadlineMs <= this.#look()) return done();
     this.#fences.set(epoch, { deadlineMs, waiting: [done] });
   }
 
   /** A session went from one node to another, this one or not. */
   takenOver(newEpoch: number): void {
-    this.#recent.set(newEpoch, this.#environment.nowMs() + this.#leaseWaitMs);
+    this.#recent.set(newEpoch, this.#look() + this.#leaseWaitMs);
   }
 
   /** A node lost all its sessions at once. If it was still waiting for one, the next owner has to go on waiting. */
@@ -106,7 +123,9 @@ export class Fencing {
     else fence.waiting.push(() => this.#environment.sendReleased(newOwner, newEpoch));
   }
 
-  tick(nowMs: number): void {
+  /** Called every few milliseconds. */
+  tick(): void {
+    const nowMs = this.#look();
     for (const [epoch, fence] of this.#fences) {
       if (nowMs >= fence.deadlineMs) this.#open(epoch, fence);
     }
@@ -129,7 +148,7 @@ export class Fencing {
   /** The state came from elsewhere: takeovers that it knows of were not seen here, as after a restart. */
   restored(): void {
     this.clear();
-    this.#blindUntilMs = this.#environment.nowMs() + this.#leaseWaitMs;
+    this.#blindUntilMs = this.#look() + this.#leaseWaitMs;
   }
 
   /** This node's incarnation is void: nothing is claimed any more. What other nodes' leases may last stays known. */

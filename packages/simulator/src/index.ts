@@ -1,8 +1,9 @@
 export { type Arguments, parseArguments, UsageError } from './args.ts';
+export { Configurations } from './check/configurations.ts';
 export { describeState, firstDifference } from './check/digest.ts';
 export type { RegisterWrite } from './check/reference.ts';
 export { RegisterChecker } from './check/register-checker.ts';
-export { FAULT_KINDS } from './faults/injector.ts';
+export { FAULT_KINDS, type InjectedFault } from './faults/injector.ts';
 export { type Minimised, type MinimiseOptions, minimise } from './minimise.ts';
 export { describeFailure, describeMinimised, summary, Totals } from './report.ts';
 export { type Mutation, type SimulationOptions, type SimulationResult, simulate } from './simulation.ts';

@@ -10,6 +10,8 @@ import type { Share } from './worker.ts';
 
 /** Failures that are shown one by one; of more only the number. */
 const SHOWN_FAILURES = 5;
+/** How often a long run says how far it is. */
+const PROGRESS_MS = 30_000;
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -36,8 +38,14 @@ async function runMany(args: Arguments): Promise<number> {
   print(`seeds ${base} to ${base + seeds - 1}, ${seconds} s each, ${workers} threads`);
   const totals = new Totals();
   const startedMs = performance.now();
+  let saidMs = startedMs;
   const add = (result: SimulationResult): void => {
     totals.add(result);
+    const nowMs = performance.now();
+    if (nowMs - saidMs >= PROGRESS_MS) {
+      saidMs = nowMs;
+      print(`${totals.seeds} seeds in ${Math.round((nowMs - startedMs) / 1000)} s, ${totals.failed.length} failed`);
+    }
     if (result.violation !== null && totals.failed.length <= SHOWN_FAILURES) print(describeFailure(result, seconds));
   };
   const shares = Array.from({ length: workers }, (_, at) => ({

@@ -3,6 +3,7 @@ import type { Recovered, Replica } from '@quorate/node/runtime';
 import { Configurations } from './check/configurations.ts';
 import { DeliveryChecker } from './check/delivery-checker.ts';
 import { LogChecker } from './check/log-checker.ts';
+import { PromiseChecker } from './check/promise-checker.ts';
 import { Reference } from './check/reference.ts';
 import { RegisterChecker } from './check/register-checker.ts';
 import { ServingChecker } from './check/serving-checker.ts';
@@ -69,6 +70,7 @@ class Simulation {
   readonly #reference: Reference;
   readonly #log: LogChecker;
   readonly #configurations: Configurations;
+  readonly #promises: PromiseChecker;
   readonly #serving: ServingChecker;
   readonly #registers: RegisterChecker;
   readonly #deliveries: DeliveryChecker;
@@ -97,6 +99,12 @@ class Simulation {
     this.#cluster = this.#createCluster(profile, options.mutation ?? {});
     this.#configurations = new Configurations(this.#cluster.machines);
     this.#log = new LogChecker(this.#cluster.machines, this.#reference, this.#configurations);
+    this.#promises = new PromiseChecker({
+      machines: this.#cluster.machines,
+      nowMs,
+      leaseMs: profile.tuning.leaseMs,
+      configurations: this.#configurations,
+    });
     const watcher = this.#clientWatcher();
     this.#clients = profile.plans.map(
       (plan, at) =>
@@ -181,12 +189,14 @@ class Simulation {
           this.#guard(() => {
             mutation.replica?.(replica, node);
             this.#log.watch(node, replica);
+            this.#promises.watch(node, replica);
             this.#log.compareState(node, replica);
           });
         },
         stepped: (node, replica) => {
           this.#guard(() => {
             this.#log.stepped(node, replica);
+            this.#promises.stepped(node, replica);
           });
         },
         ended: (node) => {

@@ -32,6 +32,18 @@ export interface LogRegion {
   readonly superblock: { readonly highWaterIndex: number };
 }
 
+interface HardRecord {
+  readonly term: number;
+  readonly vote: string | null;
+  readonly counter: number;
+}
+
+/** Term and vote stand in two places; the newer one counts. */
+interface HardStates {
+  readonly hard: HardRecord;
+  readonly superblock: { readonly hard: HardRecord };
+}
+
 interface StateRegion {
   readonly records: ReadonlyMap<string, Uint8Array>;
   readonly position: { readonly appliedIndex: number };
@@ -74,6 +86,14 @@ export class SimulatedDisk extends MemoryDisk {
     return this.region<LogRegion>('log-0', () => {
       throw new Error('no log store was made on this disk');
     });
+  }
+
+  /** Term and vote, as a start now would find them. */
+  get durableHardState(): { readonly term: number; readonly vote: string | null } {
+    const { hard, superblock } = this.region<HardStates>('log-0', () => {
+      throw new Error('no log store was made on this disk');
+    });
+    return superblock.hard.counter > hard.counter ? superblock.hard : hard;
   }
 
   /** The snapshots that lie on it. */

@@ -63,6 +63,8 @@ export class SimulatedNode {
   #starts = 0;
   /** A disk error was planted: this process may end by itself. */
   mayFail = false;
+  /** By how much its clock jumped in all. */
+  jumpedMs = 0;
   /** Damage was planted: a start may find it. */
   mayDoubt = false;
 
@@ -221,6 +223,7 @@ export class SimulatedNode {
   jumpClock(byMs: number): void {
     this.#world.note(this.id, 'clock jumps', byMs);
     this.#clockOffsetMs += byMs;
+    this.jumpedMs += byMs;
   }
 
   /** Stops in good order, and starts again `awayMs` later. */

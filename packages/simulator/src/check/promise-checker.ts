@@ -1,0 +1,200 @@
+import type { AppliedEntry } from '@quorate/broker';
+import { type Message, members, type Status } from '@quorate/consensus';
+import type { Replica } from '@quorate/node/runtime';
+import type { SimulatedNode } from '../cluster/simulated-node.ts';
+import { demand } from '../world/violation.ts';
+import { type Configurations, describe } from './configurations.ts';
+
+/** Clocks run at most this much too fast or too slow, with room to spare. */
+const MOST_DRIFT = 0.05;
+
+export interface PromiseCheckerOptions {
+  readonly machines: readonly SimulatedNode[];
+  readonly nowMs: () => number;
+  readonly leaseMs: number;
+  readonly configurations: Pick<Configurations, 'at'>;
+}
+
+/** The log up to an index, as a node of a data directory has acknowledged it in a term. */
+interface Acknowledged {
+  readonly directoryId: string;
+  readonly term: number;
+  readonly index: number;
+}
+
+/**
+ * What one node alone may say and do at a moment, by what is on its disk and in the log then. Breaking one of these rules
+ * hurts only when something else goes wrong at the same time, which no number of seeds may bring about; to see the rule
+ * broken takes none.
+ */
+export class PromiseChecker {
+  readonly #options: PromiseCheckerOptions;
+  readonly #acknowledged = new Map<string, Acknowledged>();
+  /** By node: what it said as leader of a term that is committed. */
+  readonly #committed = new Map<string, { readonly term: number; readonly index: number }>();
+  /** By node: the last status whose configuration was looked at. */
+  readonly #checked = new Map<string, Status>();
+  /** When each entry was applied first, by index - 1. */
+  readonly #appliedMs: number[] = [];
+
+  constructor(options: PromiseCheckerOptions) {
+    this.#options = options;
+  }
+
+  watch(node: SimulatedNode, replica: Replica): void {
+    if (node.standsIn) return;
+    const { broker, transport } = replica;
+    const apply = broker.apply.bind(broker);
+    broker.apply = (entry) => {
+      this.#applies(node, entry);
+      apply(entry);
+    };
+    const sendRaft = transport.sendRaft.bind(transport);
+    transport.sendRaft = (to, message) => {
+      this.#sends(node, to, message);
+      return sendRaft(to, message);
+    };
+    const extendLease = broker.extendLease.bind(broker);
+    broker.extendLease = (untilMs) => {
+      extendLease(untilMs);
+      this.#extends(node, replica, untilMs);
+    };
+  }
+
+  /** After everything that a process did in one event. */
+  stepped(node: SimulatedNode, replica: Replica): void {
+    if (node.standsIn) return;
+    this.#checkConfiguration(node, replica);
+    const acknowledged = this.#acknowledged.get(node.id);
+    if (acknowledged === undefined) return;
+    const { directoryId, term, index } = acknowledged;
+    if (directoryId !== node.directoryId || node.disk.durableHardState.term !== term) return;
+    demand(
+      isDurable(node, index),
+      'acknowledged-stays',
+      () => `${node.id} acknowledged ${index} in term ${term}, and in the same term it is not on its disk any more`,
+    );
+  }
+
+  /** What was applied brought the configuration that the log has there: not an older one, nor one that was truncated. */
+  #checkConfiguration(node: SimulatedNode, { status, broker }: Replica): void {
+    if (this.#checked.get(node.id) === status) return;
+    const { configuration, configurationIndex = 0 } = status;
+    if (configurationIndex > broker.machine.state.appliedIndex) return;
+    this.#checked.set(node.id, status);
+    const expected = this.#options.configurations.at(configurationIndex);
+    if (expected === null || members(configuration).length === 0) return;
+    demand(
+      describe(configuration) === describe(expected),
+      'configuration-of-the-log',
+      () =>
+        `${node.id} acts by ${describe(configuration)} since entry ${configurationIndex}, where the log has ${describe(expected)}`,
+    );
+  }
+
+  #applies(node: SimulatedNode, { index, term, stampMs }: AppliedEntry): void {
+    if (this.#appliedMs.length === index - 1) {
+      this.#appliedMs.push(this.#options.nowMs());
+      this.#checkTime(index, stampMs);
+    }
+    const { compactedIndex, entries } = node.disk.durableLog;
+    demand(
+      index <= compactedIndex || entries.get(index)?.term === term,
+      'applied-is-durable-here',
+      () => `${node.id} applies entry ${index} of term ${term}, which is not on its own disk`,
+    );
+  }
+
+  /** The cluster's clock began at 0, and only the clock of a leader moves it. */
+  #checkTime(index: number, stampMs: number): void {
+    const { nowMs, machines } = this.#options;
+    const jumpedMs = machines.reduce((sum, machine) => sum + machine.jumpedMs, 0);
+    demand(
+      stampMs <= nowMs() * (1 + MOST_DRIFT) + jumpedMs,
+      'cluster-time',
+      () =>
+        `entry ${index} is stamped ${stampMs} after ${Math.round(nowMs())} ms, with clocks that jumped by ${jumpedMs}`,
+    );
+  }
+
+  /** Nothing leaves that a crash could make untrue. */
+  #sends(node: SimulatedNode, to: string, message: Message): void {
+    switch (message.kind) {
+      case 'voteRequest':
+        if (!message.preVote) this.#demandVote(node, message.term, node.id);
+        return;
+      case 'voteResponse':
+        if (!message.preVote && message.granted) this.#demandVote(node, message.term, to);
+        return;
+      case 'appendResponse':
+        if (message.success) this.#acknowledges(node, message.term, message.matchIndex);
+        return;
+      case 'appendRequest':
+        this.#commits(node, message.term, message.commitIndex);
+        return;
+      default:
+        return;
+    }
+  }
+
+  #demandVote(node: SimulatedNode, term: number, vote: string): void {
+    const durable = node.disk.durableHardState;
+    demand(
+      durable.term > term || (durable.term === term && durable.vote === vote),
+      'vote-is-durable',
+      () =>
+        `${node.id} votes for ${vote} in term ${term}; on its disk it is in term ${durable.term} for ${durable.vote ?? 'nobody'}`,
+    );
+  }
+
+  #acknowledges(node: SimulatedNode, term: number, index: number): void {
+    demand(
+      isDurable(node, index) && node.disk.durableHardState.term >= term,
+      'acknowledged-is-durable',
+      () => `${node.id} acknowledges ${index} in term ${term} and has not got it on its disk`,
+    );
+    const { directoryId } = node;
+    const before = this.#acknowledged.get(node.id);
+    const goesOn = before?.directoryId === directoryId && before.term === term;
+    this.#acknowledged.set(node.id, { directoryId, term, index: Math.max(goesOn ? before.index : 0, index) });
+  }
+
+  /** By counting a leader commits entries of its own term, and older ones only with them (Raft paper, figure 8). */
+  #commits(node: SimulatedNode, term: number, index: number): void {
+    const known = this.#committed.get(node.id);
+    if (known?.term !== term) {
+      // Known from before: nothing was counted yet when its first append left.
+      this.#committed.set(node.id, { term, index });
+      return;
+    }
+    if (index <= known.index) return;
+    this.#committed.set(node.id, { term, index });
+    demand(
+      this.#options.machines.some(({ disk: { durableLog } }) => {
+        return index <= durableLog.compactedIndex || durableLog.entries.get(index)?.term === term;
+      }),
+      'commits-its-own-term',
+      () => `${node.id}, leader of term ${term}, says that ${index} is committed, which is no entry of this term`,
+    );
+  }
+
+  /** A lease is as good as what was applied by then of what was committed when it was asked for. */
+  #extends(node: SimulatedNode, { broker }: Replica, untilMs: number): void {
+    const { nowMs, leaseMs } = this.#options;
+    const ageMs = broker.environment.nowMs() - (untilMs - leaseMs);
+    const askedMs = nowMs() - ageMs / (1 - MOST_DRIFT);
+    const committed = this.#appliedMs.findLastIndex((atMs) => atMs < askedMs) + 1;
+    const applied = broker.machine.state.appliedIndex;
+    demand(
+      applied >= committed,
+      'lease-covers-the-log',
+      () =>
+        `${node.id} extends a lease asked for ${Math.round(ageMs)} ms ago at index ${applied}; ${committed} was applied elsewhere before`,
+    );
+  }
+}
+
+function isDurable(node: SimulatedNode, index: number): boolean {
+  const { compactedIndex, entries } = node.disk.durableLog;
+  return index <= compactedIndex || entries.has(index);
+}
