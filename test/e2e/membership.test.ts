@@ -186,6 +186,23 @@ test('refused: joining twice, a node of another cluster, a node that is not ther
   }
 });
 
+test('refused: a node whose own cluster is founded and has no name yet', async () => {
+  const [node] = left() as [NodeProcess];
+  // Nobody leads it, and so names it, for as long as this takes.
+  const env = { QUORATE_RAFT__ELECTION_TIMEOUT_MS: '20000' };
+  const foreign = await startCluster({ nodes: 1, env, readyTimeoutMs: 0 });
+  try {
+    const [stranger] = foreign.nodes as [NodeProcess];
+    await renamed(stranger);
+    await waitFor(() => /the cluster is founded by m1/.test(stranger.logs()), { what: 'the other cluster' });
+    const answer = await node.send('POST', '/api/v1/members', { id: 'm1', peer: peerOf(stranger) });
+    refusedWith(answer, 502, 'PEER_UNREACHABLE');
+    assert.ok((await cluster.members(node))?.every((each) => each.id !== 'm1'));
+  } finally {
+    await foreign.stopAll();
+  }
+});
+
 /** Starts the only node of a cluster anew as m1, a name that the cluster under test does not have. */
 async function renamed(node: NodeProcess): Promise<void> {
   await node.kill('SIGKILL');

@@ -110,6 +110,7 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
     doubt: data.doubt,
     notMember: () => replica.membership.notMember,
     foundingWaitsFor: () => replica.membership.foundingWaitsFor,
+    meetsCluster: () => replica.membership.peers.meetCluster,
     exposeMetrics: () => metrics.expose(),
   });
   const http = createHttpServer({ view, logger, version: VERSION, admin: replica.membership.admin });

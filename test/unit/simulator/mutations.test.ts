@@ -32,19 +32,25 @@ function patched(patch: Patch): Mutation {
   return { replica: ({ broker }, { id }) => patch(broker, id) };
 }
 
-finds('a disk that says durable before it is', ['P1-durable-on-a-majority'], { disk: { reportsEarly: true } });
-
-finds('votes and append answers that leave before the write', ['P1-durable-on-a-majority', 'one-leader-per-term'], {
-  replica: ({ driver }) => {
-    const { core } = Reflect.get(driver, 'options') as { core: RaftCore };
-    const take = core.takeOutputs.bind(core);
-    core.takeOutputs = (how): TakenOutputs => {
-      const outputs = take(how);
-      const early = outputs.sendAfterWrite.map(({ send }) => send);
-      return { ...outputs, send: [...outputs.send, ...early], sendAfterWrite: [] };
-    };
-  },
+finds('a disk that says durable before it is', ['P1-durable-on-a-majority', 'vote-is-durable'], {
+  disk: { reportsEarly: true },
 });
+
+finds(
+  'votes and append answers that leave before the write',
+  ['P1-durable-on-a-majority', 'one-leader-per-term', 'vote-is-durable'],
+  {
+    replica: ({ driver }) => {
+      const { core } = Reflect.get(driver, 'options') as { core: RaftCore };
+      const take = core.takeOutputs.bind(core);
+      core.takeOutputs = (how): TakenOutputs => {
+        const outputs = take(how);
+        const early = outputs.sendAfterWrite.map(({ send }) => send);
+        return { ...outputs, send: [...outputs.send, ...early], sendAfterWrite: [] };
+      };
+    },
+  },
+);
 
 finds(
   'a broker that acknowledges what it has only proposed',
@@ -59,6 +65,12 @@ finds(
     };
   }),
 );
+
+finds('a core that counts the answers of a data directory that is no member', ['only-members-count'], {
+  replica: ({ membership }) => {
+    membership.peers.mayReceive = () => true;
+  },
+});
 
 finds(
   'a node that serves without a lease',
@@ -93,7 +105,8 @@ finds(
 
 finds(
   'messages that are sent again without DUP',
-  ['P5-dup'],
+  // Only a repetition may come after the message expired.
+  ['P5-dup', 'message-expiry'],
   patched((broker) => {
     const { accept } = broker;
     broker.accept = (socket) => {
@@ -110,7 +123,7 @@ finds(
 
 finds(
   'deliveries that leave one out',
-  ['P5-order'],
+  ['P5-order', 'identical-states'],
   patched((broker) => {
     const { queued } = broker;
     broker.queued = (session) => {

@@ -19,6 +19,7 @@ export interface AdminOptions {
 }
 
 interface Waiting {
+  readonly leader: string;
   readonly deadlineMs: number;
   readonly done: (result: AdminResult) => void;
 }
@@ -71,7 +72,7 @@ export class Admin implements NodeAdmin {
       });
     }
     if (!send(leader, Channel.adminRequest, encodeAdminRequest({ ...request, id }))) return done(NO_LEADER);
-    this.#forwarded.set(id, { deadlineMs: nowMs() + FORWARDED_MS, done });
+    this.#forwarded.set(id, { leader, deadlineMs: nowMs() + FORWARDED_MS, done });
   }
 
   /** From another node, of which an operator asked it. */
@@ -87,6 +88,19 @@ export class Admin implements NodeAdmin {
     const waiting = this.#forwarded.get(id);
     this.#forwarded.delete(id);
     waiting?.done({ ok, code, reason });
+  }
+
+  /** A connection to a peer is lost: what it was asked is not answered any more. */
+  peerLost(peer: string): void {
+    for (const [id, { leader, done }] of this.#forwarded) {
+      if (leader !== peer) continue;
+      this.#forwarded.delete(id);
+      done({
+        ok: false,
+        code: 'LEADERSHIP_LOST',
+        reason: `${peer} did not answer: look at the cluster before asking again`,
+      });
+    }
   }
 
   tick(nowMs: number): void {

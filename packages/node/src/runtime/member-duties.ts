@@ -1,7 +1,7 @@
 import { type Broker, type MemberRecord, NOBODY, writeMember, writeMemberRemoved } from '@quorate/broker';
 import type { MembershipChange, MembershipResult, Status } from '@quorate/consensus';
 import type { TransportLogger } from '../transport/index.ts';
-import type { Peers } from './peers.ts';
+import type { KnownPeer, Peers } from './peers.ts';
 
 /** What of the broker the members need. */
 export type MembersBroker = Pick<Broker, 'nodeId' | 'registered'> & {
@@ -151,7 +151,7 @@ export class MemberDuties {
       if (voters.includes(nodeId) || learners.includes(nodeId) || this.leaving.has(nodeId)) continue;
       const peer = peers.get(nodeId);
       // An empty one tells nothing, and would let any data directory of this name in.
-      if (peer === undefined || peer.directoryId === '') continue;
+      if (peer === undefined || peer.directoryId === '' || isOfAnotherCluster(peer)) continue;
       const reason = `${nodeId} is let in as a learner`;
       const memberTags = { [nodeId]: peer.directoryId };
       return { members: { voters, learners: [...learners, nodeId], memberTags }, reason };
@@ -183,6 +183,11 @@ export class MemberDuties {
     }
     return null;
   }
+}
+
+/** A node of another cluster, one that has no name yet: the names of two clusters that have one are compared before. */
+export function isOfAnotherCluster(peer: KnownPeer | undefined): boolean {
+  return peer !== undefined && peer.founded && peer.clusterId === '';
 }
 
 type Step = { readonly members: Members; readonly reason: string } | 'proposed';

@@ -117,6 +117,7 @@ export class Membership {
 
   disconnected(peer: string): void {
     this.peers.disconnected(peer);
+    this.admin.peerLost(peer);
   }
 
   /** A peer refuses this node, or this node the peer. */

@@ -2,7 +2,7 @@ import type { MembershipResult, Status } from '@quorate/consensus';
 import type { AdminRequest } from '@quorate/protocol';
 import { parseAddress } from '../config/address.ts';
 import type { AdminResult } from '../http/index.ts';
-import type { MemberDuties, MembersBroker } from './member-duties.ts';
+import { isOfAnotherCluster, type MemberDuties, type MembersBroker } from './member-duties.ts';
 import type { Peers } from './peers.ts';
 
 export interface OperationsOptions {
@@ -88,6 +88,7 @@ export class Operations {
       if (!(yield* this.#until(() => peers.get(nodeId) !== undefined, HELLO_MS))) {
         return this.#lost() ?? refusal('PEER_UNREACHABLE', unreachable(nodeId, peer));
       }
+      if (isOfAnotherCluster(peers.get(nodeId))) return refusal('PEER_UNREACHABLE', foreign(nodeId));
       duties.leaving.delete(nodeId);
       duties.putMember({ nodeId, peer, voter, replaces });
       const taken = yield* this.#until(() => broker.machine.state.members.has(nodeId), COMMIT_MS);
@@ -183,6 +184,10 @@ function unreachable(nodeId: string, peer: string): string {
     `no node called ${nodeId} answers peers at ${peer}: start it with --node-id ${nodeId} and this peer address, ` +
     'with a new data directory, and see its log for a refusal'
   );
+}
+
+function foreign(nodeId: string): string {
+  return `${nodeId} has founded a cluster of its own: start it with a new data directory, and without its name in --cluster`;
 }
 
 function accepted(reason: string): AdminResult {

@@ -55,6 +55,11 @@ export class Peers {
     return this.#known.get(nodeId);
   }
 
+  /** One of those that are connected belongs to a cluster that has a name. */
+  get meetCluster(): boolean {
+    return [...this.#known.values()].some(({ clusterId }) => clusterId !== '');
+  }
+
   connected(nodeId: string, { directoryId, clusterId, founded, peerAddress }: Hello): void {
     this.#known.set(nodeId, { directoryId, clusterId, founded, peerAddress });
   }

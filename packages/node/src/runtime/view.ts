@@ -16,6 +16,8 @@ export interface ViewSources {
   readonly notMember: () => boolean;
   /** Members that must be there before the cluster is founded; null once it is. */
   readonly foundingWaitsFor: () => readonly string[] | null;
+  /** A peer belongs to a cluster that exists already. */
+  readonly meetsCluster: () => boolean;
   readonly exposeMetrics: () => Promise<string>;
 }
 
@@ -48,6 +50,14 @@ export function createView(sources: ViewSources): NodeView {
       };
     }
     const missing = sources.foundingWaitsFor();
+    const { voters, learners } = status().configuration;
+    if (voters.length + learners.length === 0 && (missing === null || sources.meetsCluster())) {
+      return {
+        ready: false,
+        code: 'NOT_A_MEMBER',
+        reason: 'this node has no part in its cluster yet: a leader with a majority has to let it in',
+      };
+    }
     if (missing !== null) {
       const whom = missing.length === 0 ? 'the first member to found it' : missing.join(', ');
       return { ready: false, code: 'NOT_FOUNDED', reason: `there is no cluster yet: waiting for ${whom}` };

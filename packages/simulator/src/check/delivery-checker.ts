@@ -112,7 +112,10 @@ export class DeliveryChecker {
       'P4-exactly-once',
       () => `${client.name} got ${message.payload} ${count} times at QoS 2`,
     );
-    if (count === 1 && !client.plan.contends && !publication.repeated) this.#checkOrder(client, inbox, publication);
+    // One that expired was left out by one node, and is sent as a repetition by the next, which can not know.
+    const leftOutBefore = publication.expires && message.dup;
+    const ordered = count === 1 && !client.plan.contends && !publication.repeated && !leftOutBefore;
+    if (ordered) this.#checkOrder(client, inbox, publication);
   }
 
   /** In the order of the publisher, and since the first one that came without leaving out what is in the log. */

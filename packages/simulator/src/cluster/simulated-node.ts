@@ -239,7 +239,10 @@ export class SimulatedNode {
           this.#drained(process, awayMs);
         },
         (error: unknown) => {
-          if (this.#process === process && !this.mayFail) this.#world.fail(error);
+          if (this.#process !== process) return;
+          // A disk that fails at the end ends the process all the same.
+          if (this.mayFail || (isDiskFull(error) && this.disk.wasFull)) this.#drained(process, awayMs);
+          else this.#world.fail(error);
         },
       );
     });
