@@ -27,7 +27,7 @@ export class Progress {
   movedMs: number;
   /** In needsSnapshot mode: what a snapshot must reach to help. */
   snapshotMinIndex = 0;
-  /** The last round of catching up that came to its end took less than an election timeout (thesis section 4.2.1). */
+  /** The last round of catching up took less than an election timeout (thesis section 4.2.1), or left nothing to catch up with. */
   #roundWasShort = false;
   /** A round ends when the follower has what the log held at its beginning. Null between rounds: it has everything. */
   #roundStartedMs: number | null;
@@ -100,8 +100,10 @@ export class Progress {
   /** Notes the end of a round of catching up, if it is one. `lastIndex` is the leader's, where the next round ends. */
   endRound(lastIndex: number, nowMs: number, electionTimeoutMs: number): void {
     if (this.#roundStartedMs === null || this.matchIndex < this.#roundTarget) return;
-    this.#roundWasShort = nowMs - this.#roundStartedMs < electionTimeoutMs;
-    this.#roundStartedMs = this.matchIndex < lastIndex ? nowMs : null;
+    const hasAll = this.matchIndex >= lastIndex;
+    // The round after it would end this moment. Without entries there is none: a long one must not count for ever.
+    this.#roundWasShort = hasAll || nowMs - this.#roundStartedMs < electionTimeoutMs;
+    this.#roundStartedMs = hasAll ? null : nowMs;
     this.#roundTarget = lastIndex;
   }
 

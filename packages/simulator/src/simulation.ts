@@ -93,7 +93,7 @@ class Simulation {
     this.#reference = new Reference(nowMs);
     this.#registers = new RegisterChecker(this.#reference, nowMs);
     this.#deliveries = new DeliveryChecker(nowMs, (payload) => this.#reference.publishedAt.has(payload));
-    this.#sessions = new SessionChecker(nowMs);
+    this.#sessions = new SessionChecker(nowMs, () => world.counts.has('clock jump'));
     const leaseMs = profile.tuning.leaseMs / (1 - profile.drift) + ROUNDING_MS;
     this.#serving = new ServingChecker({ world, reference: this.#reference, leaseMs });
     this.#cluster = this.#createCluster(profile, options.mutation ?? {});

@@ -41,7 +41,8 @@ export class Nodes {
     const at = (kind: 'mqtt' | 'http' | 'peer') => `127.0.0.1:${String(this.port(id, kind))}`;
     const cluster = Object.fromEntries(this.ids.map((each) => [each, `127.0.0.1:${String(this.port(each, 'peer'))}`]));
     const listeners = { mqtt: at('mqtt'), http: at('http'), peer: at('peer') };
-    return loadConfig({ values: { nodeId: id, dataDir: this.dataDir(id), ...listeners, cluster, ...more } });
+    const disk = { ballastBytes: 0 };
+    return loadConfig({ values: { nodeId: id, dataDir: this.dataDir(id), ...listeners, cluster, disk, ...more } });
   }
 
   #logger(config: NodeConfig): Logger {

@@ -96,7 +96,10 @@ test('arguments of the command', () => {
     workers: 4,
     trace: false,
     replay: null,
+    leftOut: [],
+    minimiseSec: 60,
   });
+  assert.equal(parse('--replay', '12', '--leave-out', '3,7').leftOut, [3, 7]);
   assert.is(parse('--replay', '12', '--trace').replay, 12);
   assert.is(parse().base, 99);
   for (const bad of [['--seeds', '0'], ['--seeds'], ['--base', 'x'], ['--what'], ['--seconds', '1.5']]) {

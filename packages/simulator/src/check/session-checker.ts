@@ -21,8 +21,12 @@ export class SessionChecker {
   #watchedSinceMs = Number.POSITIVE_INFINITY;
   readonly #acceptedMs = new Map<string, number>();
 
-  constructor(nowMs: () => number) {
+  readonly #clocksJumped: () => boolean;
+
+  /** @param clocksJumped whether a machine's clock has: the cluster clock may have gone along with it */
+  constructor(nowMs: () => number, clocksJumped: () => boolean) {
     this.#nowMs = nowMs;
+    this.#clocksJumped = clocksJumped;
   }
 
   accepted(client: Client, sessionPresent: boolean): void {
@@ -42,7 +46,7 @@ export class SessionChecker {
     if (leftMs === undefined || sessionPresent) return;
     const awayMs = this.#nowMs() - leftMs;
     demand(
-      expirySec !== null && awayMs > expirySec * 1000 * EARLIEST_EXPIRY,
+      expirySec !== null && (this.#clocksJumped() || awayMs > expirySec * 1000 * EARLIEST_EXPIRY),
       'P1-session-lost',
       () =>
         `the session of ${clientId} is gone; ${client.name} was away for ${Math.round(awayMs)} ms, expiry ${expirySec ?? 'never'}`,

@@ -346,9 +346,15 @@ test('a node that is not in cluster says where it is to be dialled', () => {
 
 test('the keys of the disk and of compaction have their defaults and names', () => {
   const { disk, checkpoint } = loadConfig({ flags: FLAGS, env: { QUORATE_DISK__LOW_BYTES: '1073741824' } });
-  assert.equal(disk, { lowBytes: 1_073_741_824, criticalBytes: 67_108_864, checkIntervalMs: 1_000 });
+  assert.equal(disk, {
+    lowBytes: 1_073_741_824,
+    criticalBytes: 67_108_864,
+    ballastBytes: 67_108_864,
+    checkIntervalMs: 1_000,
+  });
   assert.is(loadConfig({ flags: FLAGS }).disk.lowBytes, 536_870_912);
   assert.is(checkpoint.compactEntries, 4_096);
+  assert.is(checkpoint.keepLogBytes, 67_108_864);
 });
 
 test('warns of clusters that do not do what they seem to', () => {

@@ -60,7 +60,8 @@ test('bulk that is not taken is no loss, and waits for the peer to be connected'
   const peer = await rawPeer(node, own);
   raw.push(peer);
   node.transport.setPeer('n2', [{ host: '127.0.0.1', port: peer.port }]);
-  await eventually('the main connection', () => peer.accepted.length === 1);
+  // Its handshake is over when this node has read the answer, not when the peer has accepted.
+  await eventually('the main connection', () => node.counters.connects === 1);
   // One direction alone is no connection with the peer.
   assert.not(node.transport.sendBulk('n2', 1, Buffer.alloc(1)));
   for (let at = 1; at <= 3; at++) {
