@@ -9,6 +9,8 @@ ARGS ?=
 SEEDS ?= 100
 BASE ?=
 KILLS ?= 200
+RETAINED ?= 1000000
+SESSIONS ?= 100000
 ONLY ?=
 
 BIN := node_modules/.bin
@@ -60,6 +62,10 @@ mutants: $(INSTALLED) ## Whether the simulator finds planted bugs (ONLY=part,of,
 .PHONY: crash-test
 crash-test: $(BUILT) ## Real nodes killed at random moments under load, nothing may be lost (KILLS=200)
 	@exec node --conditions=source --import tsx test/crash/kills.ts $(KILLS)
+
+.PHONY: large-state
+large-state: $(BUILT) ## Figures of three nodes with a large state (RETAINED=1000000 SESSIONS=100000)
+	@RETAINED=$(RETAINED) SESSIONS=$(SESSIONS) exec node --conditions=source --import tsx test/crash/large-state.ts
 
 .PHONY: clean
 clean: ## Remove everything that make has made, the installed packages included

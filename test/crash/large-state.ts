@@ -3,12 +3,13 @@ import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { encodeConnect, encodePublish, Framer, Packet } from '../../packages/bench/src/codec.ts';
 import { type NodeProcess, startCluster } from '../support/cluster.ts';
+import { asProgram } from '../support/suite.ts';
 import { waitFor } from '../support/wait.ts';
 
 /*
  * How a cluster carries a large state: start, memory, a snapshot to an empty node, and the longest time for which an event
  * loop stood still meanwhile. Not a test: it takes minutes and says what it measured.
- *   RETAINED=1000000 SESSIONS=100000 make large-state
+ *   make large-state RETAINED=1000000 SESSIONS=100000
  */
 
 const RETAINED = Number(process.env['RETAINED'] ?? 1_000_000);
@@ -18,6 +19,7 @@ const WINDOW = 512;
 const CONNECTS_AT_ONCE = 200;
 const LONG_MS = 600_000;
 
+asProgram();
 const begun = performance.now();
 function say(text: string): void {
   console.log(`${((performance.now() - begun) / 1000).toFixed(1).padStart(7)} s  ${text}`);
@@ -49,8 +51,10 @@ async function publish(port: number, at: number): Promise<void> {
   let acked = 0;
   const mine = Math.ceil((RETAINED - at) / PUBLISHERS);
   let done: () => void = () => {};
-  const finished = new Promise<void>((resolve) => {
+  let broken: (error: Error) => void = () => {};
+  const finished = new Promise<void>((resolve, reject) => {
     done = resolve;
+    broken = reject;
   });
   const send = (): void => {
     if (next >= RETAINED) return;
@@ -73,7 +77,7 @@ async function publish(port: number, at: number): Promise<void> {
     }
   });
   socket.on('close', () => {
-    if (acked < mine) throw new Error(`publisher ${at} was closed after ${acked} of ${mine}`);
+    if (acked < mine) broken(new Error(`publisher ${at} was closed after ${acked} of ${mine}`));
   });
   await finished;
   socket.destroy();
