@@ -40,7 +40,9 @@ async function calmGapMs(load: SteadyLoad): Promise<number> {
 
 function report(what: string, figures: readonly number[]): number {
   const sorted = [...figures].sort((x, y) => x - y);
-  const median = sorted[Math.ceil(sorted.length / 2) - 1] as number;
+  // Of an even number both middle ones count: the lower one alone would flatter.
+  const [low, high] = [Math.ceil(sorted.length / 2) - 1, Math.floor(sorted.length / 2)];
+  const median = ((sorted[low] as number) + (sorted[high] as number)) / 2;
   note(`${what}, gaps in ms: ${figures.map(Math.round).join(' ')}; median ${String(Math.round(median))}`);
   return median;
 }
