@@ -2,8 +2,9 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePortsInRow } from '../support/ports.ts';
 import { assert, suite } from '../support/suite.ts';
-import { type Command, freePorts, quorate } from '../unit/cli/support/process.ts';
+import { type Command, quorate } from '../unit/cli/support/process.ts';
 
 /* `quorate start` as an operator meets it: exit codes, and the one sentence on standard error. */
 
@@ -15,7 +16,7 @@ let running: Command[] = [];
 
 test.before.each(async () => {
   directory = mkdtempSync(join(tmpdir(), 'quorate-cli-'));
-  base = await freePorts(5);
+  base = await freePortsInRow(5);
   running = [];
 });
 test.after.each(async () => {

@@ -1,8 +1,9 @@
 /** A fresh three-node Quorate cluster as three processes on loopback, stopped by pid and removed at the end. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { get } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -16,6 +17,9 @@ const READY_TIMEOUT_MS = 60_000;
 const READY_POLL_MS = 100;
 const PROBE_TIMEOUT_MS = 2000;
 const STOP_TIMEOUT_MS = 15_000;
+const LOWEST_PORT = 15_000;
+const HIGHEST_PORT = 32_000;
+const PORT_ATTEMPTS = 1_000;
 /** The command, next to this package; a path and not an import, so that the generator depends on nothing. */
 const COMMAND = fileURLToPath(new URL('../../cli/bin/quorate.js', import.meta.url));
 
@@ -131,19 +135,24 @@ async function stopNode(node: NodeProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Ports that were free a moment ago: all are held open together, so none is given twice. */
+/**
+ * Ports that were free a moment ago. They lie below the ephemeral range of Linux and macOS: a probe of a node that is
+ * not up yet could otherwise be given the very port that it dials as its own, connect to itself and keep the node out.
+ */
 async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(0, ADDRESS, resolve);
-      });
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  const ports = new Set<number>();
+  for (let attempt = 0; attempt < PORT_ATTEMPTS && ports.size < count; attempt++) {
+    const port = randomInt(LOWEST_PORT, HIGHEST_PORT);
+    if (await isFree(port)) ports.add(port);
+  }
+  if (ports.size < count) throw new BenchError(`Found only ${ports.size} of ${count} free ports on ${ADDRESS}.`);
+  return [...ports];
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, ADDRESS, () => server.close(() => resolve(true)));
+  });
 }

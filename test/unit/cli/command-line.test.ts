@@ -1,7 +1,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { freePortsInRow } from '../../support/ports.ts';
 import { assert, suite } from '../../support/suite.ts';
-import { freePorts, run } from './support/process.ts';
+import { run } from './support/process.ts';
 
 const test = suite('cli: command line');
 
@@ -81,7 +82,7 @@ test('status is an aligned table', async () => {
 });
 
 test('status says in one sentence why there is no table', async () => {
-  const url = `http://127.0.0.1:${String(await freePorts(1))}`;
+  const url = `http://127.0.0.1:${String(await freePortsInRow(1))}`;
   const [refused, foreign, failed] = await Promise.all([
     run(['status', '--url', url]),
     statusOf({ status: 200, body: '<html>' }),

@@ -2,8 +2,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePortsInRow } from '../../support/ports.ts';
 import { assert, suite } from '../../support/suite.ts';
-import { type Command, fakeQuorate, freePorts } from './support/process.ts';
+import { type Command, fakeQuorate } from './support/process.ts';
 
 const test = suite('cli: dev');
 
@@ -13,7 +14,7 @@ let base = 0;
 
 test.before.each(async () => {
   directory = mkdtempSync(join(tmpdir(), 'quorate-dev-'));
-  base = await freePorts(9);
+  base = await freePortsInRow(9);
 });
 test.after.each(async () => {
   for (const command of running) command.child.kill('SIGKILL');

@@ -1,6 +1,7 @@
+import { freePortsInRow } from '../../support/ports.ts';
 import { assert, suite } from '../../support/suite.ts';
 import { FakeNode, member } from './support/fake-node.ts';
-import { freePorts, run } from './support/process.ts';
+import { run } from './support/process.ts';
 
 const test = suite('cli: members');
 
@@ -80,7 +81,7 @@ test('join that replaces a node ends when that one has left, and does not ask th
 
 test('join goes on to another node when the first one stops or knows of no leader', async () => {
   const [first, second, third] = [await fakeNode(), await fakeNode(), await fakeNode()];
-  const gone = `127.0.0.1:${String(await freePorts(1))}`;
+  const gone = `127.0.0.1:${String(await freePortsInRow(1))}`;
   first.answer = ACCEPTED;
   const others = [second.address, gone, third.address].map((http, at) => member(`n${String(at + 5)}`, { http }));
   first.states = [[n1, ...others]];

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer, type Server } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
 const BIN = fileURLToPath(new URL('../../../../packages/cli/bin/quorate.js', import.meta.url));
@@ -72,31 +71,4 @@ export async function run(args: readonly string[], options?: { cwd?: string; env
   const command = quorate(args, options);
   const code = await command.ended;
   return { code, stdout: command.stdout, stderr: command.stderr };
-}
-
-function listen(port: number): Promise<Server | undefined> {
-  return new Promise((done) => {
-    const server = createServer();
-    server.once('error', () => {
-      done(undefined);
-    });
-    server.listen({ host: '127.0.0.1', port }, () => {
-      done(server);
-    });
-  });
-}
-
-/** The first of `count` ports in a row that are free now. */
-export async function freePorts(count: number): Promise<number> {
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const first = await listen(0);
-    const address = first?.address();
-    if (first === undefined || typeof address !== 'object' || address === null) continue;
-    const base = address.port;
-    const others = await Promise.all(Array.from({ length: count - 1 }, (_, at) => listen(base + 1 + at)));
-    for (const server of [first, ...others])
-      await new Promise((done) => (server ? server.close(done) : done(undefined)));
-    if (others.every((server) => server !== undefined)) return base;
-  }
-  throw new Error(`no ${String(count)} free ports in a row`);
 }
