@@ -62,11 +62,11 @@ export const RUNTIME: readonly Mutant[] = [
     '    this.#waiting = [];',
   ),
   mutant(
-    'merged-checkpoint-forgets',
-    'two checkpoints merged are both of them',
+    'sum-after-a-missed-checkpoint',
+    'a checkpoint that stands for more than that of the others is not compared',
     CHECKPOINTER,
-    'merged: mergeCheckpoints(earlier, taker), facts, compactIndex };',
-    'merged: mergeCheckpoints(taker, taker), facts, compactIndex };',
+    'afterMissed: this.#missed };',
+    'afterMissed: false };',
   ),
   mutant(
     'checkpoint-without-configuration',

@@ -1,4 +1,11 @@
-import { Broker, type BrokerEnvironment, type CheckpointRecords, type State, StateLoader } from '@quorate/broker';
+import {
+  Broker,
+  type BrokerEnvironment,
+  type CheckpointRecords,
+  CheckpointTaker,
+  type State,
+  StateLoader,
+} from '@quorate/broker';
 import type { LogBus } from './log-bus.ts';
 import type { FakeSocket } from './log-bus-client.ts';
 import { assert } from './suite.ts';
@@ -70,7 +77,7 @@ export class BusNode {
         ...(state !== undefined && { state }),
       },
       {
-        onCheckpoint: (records) => this.#checkpoint(records),
+        onCheckpoint: () => this.#checkpoint(new CheckpointTaker(this.broker.machine.state)),
         onClusterNamed: () => {},
         onGivenUp: () => this.#register(),
         onNodeChanged: (nodeId) => this.#bus.nodeChanged(nodeId),

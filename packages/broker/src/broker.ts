@@ -10,7 +10,6 @@ import { QoS0 } from './qos0.ts';
 import {
   type AppliedEntry,
   type BatchHeader,
-  CheckpointTaker,
   type CommandResult,
   type DropReason,
   invariant,
@@ -41,11 +40,11 @@ export interface BrokerOptions {
 /** What the node does with the log's news about nodes and checkpoints. */
 export interface BrokerEvents {
   /**
-   * Taken at the same place in the log on every node. The records are those of this place, however long gathering them
-   * takes: call `next` in turns of its own until it says that there are no more. To look at them before that gathers
-   * the rest at once, and so does the next checkpoint.
+   * The place of a checkpoint, the same in the log on every node: to be taken in this call (`CheckpointTaker`), or missed. The
+   * records are those of this place, however long gathering them takes: call `next` in turns of its own until it says
+   * that there are no more. To look at them before that gathers the rest at once, and so does the next checkpoint.
    */
-  onCheckpoint(checkpoint: CheckpointTaker, compactIndex: number): void;
+  onCheckpoint(compactIndex: number): void;
   onClusterNamed(clusterId: string): void;
   /** The cluster gave this node's incarnation up: register under a new one. */
   onGivenUp(): void;
@@ -203,7 +202,7 @@ export class Broker implements StateSink, Host, Deliverers {
     if (this.#checkpointDue !== null) {
       const compactIndex = this.#checkpointDue;
       this.#checkpointDue = null;
-      this.#events.onCheckpoint(new CheckpointTaker(this.machine.state), compactIndex);
+      this.#events.onCheckpoint(compactIndex);
     }
     this.requestFlush();
   }

@@ -32,13 +32,15 @@ const MEANINGS: Readonly<Record<string, string>> = {
   ENFILE: 'too many open files on this machine',
 };
 
-type Listeners = Pick<NodeConfig, 'mqtt' | 'http' | 'peer'>;
+type Listeners = Pick<NodeConfig, 'mqtt' | 'http' | 'peer'> & Partial<Pick<NodeConfig, 'listeners'>>;
 
 /** ` (key mqtt)`, when one listener of the configuration has that port. */
 function keyOf(port: number | undefined, config: Listeners | undefined): string {
   if (config === undefined || port === undefined) return '';
   const key = (['mqtt', 'http', 'peer'] as const).find((each) => config[each].port === port);
-  return key === undefined ? '' : ` (key ${key})`;
+  if (key !== undefined) return ` (key ${key})`;
+  const at = config.listeners?.findIndex((each) => each.bind.port === port) ?? -1;
+  return at < 0 ? '' : ` (key listeners.${String(at)}.bind)`;
 }
 
 function sentenceOfListen(error: SystemError, config: Listeners | undefined): string | undefined {

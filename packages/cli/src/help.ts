@@ -102,7 +102,7 @@ Example:
 `;
 
 /** What stands above the list of keys in `quorate start --help`. */
-export const START_HELP = `Runs one node in the foreground. SIGTERM or Ctrl-C stops it cleanly, a second one at once.
+export const START_HELP = `Runs one node in the foreground. SIGTERM or Ctrl-C stops it cleanly, a second one at once. SIGHUP reads certificates again.
 
 Usage: quorate start --node-id ID --data-dir DIR --mqtt HOST:PORT --http HOST:PORT --peer HOST:PORT
                      --cluster n1=HOST:PORT,n2=HOST:PORT,n3=HOST:PORT [--config FILE]

@@ -3,14 +3,21 @@ const SAME_REQUEST_MS = 500;
 
 /** Waits for the first request to stop; hands later ones to `again`. */
 export interface StopSignal {
-  /** Resolves at the first SIGINT, SIGTERM or SIGHUP, or when the parent that holds our IPC channel is gone. */
+  /**
+   * Resolves at the first SIGINT, SIGTERM or SIGHUP (unless that reloads), or when the parent that holds our IPC
+   * channel is gone.
+   */
   readonly requested: Promise<void>;
   /** Stops listening. */
   dispose(): void;
 }
 
-/** @param again called for a signal that comes well after the first one: the user does not want to wait */
-export function listenForStop(again: () => void): StopSignal {
+/**
+ * @param again called for a signal that comes well after the first one: the user does not want to wait
+ * @param reload called for SIGHUP instead, which asks a service to read its files again. On a terminal the signal says
+ *   that the terminal is gone, and stays a request to stop
+ */
+export function listenForStop(again: () => void, reload?: () => void): StopSignal {
   const { promise: requested, resolve } = makeDeferred();
   let firstAtMs: number | undefined;
   const onSignal = (): void => {
@@ -20,7 +27,9 @@ export function listenForStop(again: () => void): StopSignal {
       resolve();
     } else if (nowMs - firstAtMs >= SAME_REQUEST_MS) again();
   };
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const onHangUp = reload === undefined || process.stdin.isTTY ? onSignal : reload;
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  process.on('SIGHUP', onHangUp);
   for (const signal of signals) process.on(signal, onSignal);
   // `quorate dev` holds a channel to its nodes: when it is killed, they stop instead of holding its ports.
   if (process.channel !== undefined) process.once('disconnect', resolve);
@@ -28,6 +37,7 @@ export function listenForStop(again: () => void): StopSignal {
     requested,
     dispose: () => {
       for (const signal of signals) process.off(signal, onSignal);
+      process.off('SIGHUP', onHangUp);
       process.off('disconnect', resolve);
     },
   };

@@ -20,7 +20,17 @@ export function isMember(configuration: Configuration, id: NodeId): boolean {
 
 /** All members, each once, voters first, in the order of the configuration. */
 export function members(configuration: Configuration): NodeId[] {
-  return [...new Set([...configuration.voters, ...configuration.outgoing, ...configuration.learners])];
+  const { voters: incoming, outgoing, learners } = configuration;
+  const ids: NodeId[] = [];
+  addEach(ids, incoming);
+  addEach(ids, outgoing);
+  addEach(ids, learners);
+  return ids;
+}
+
+/** Few: looking through a list is cheaper than making a set. */
+function addEach(ids: NodeId[], more: readonly NodeId[]): void {
+  for (const id of more) if (!ids.includes(id)) ids.push(id);
 }
 
 /** Whether two sets of voters decide together, on the way from one to the other. */
@@ -36,7 +46,10 @@ export function tagOf(configuration: Configuration, id: NodeId): string {
 
 /** All voters of both halves, each once. */
 export function voters(configuration: Configuration): NodeId[] {
-  return [...new Set([...configuration.voters, ...configuration.outgoing])];
+  const ids: NodeId[] = [];
+  addEach(ids, configuration.voters);
+  addEach(ids, configuration.outgoing);
+  return ids;
 }
 
 /** Whether the nodes that satisfy `holds` are a majority of each half. A configuration without voters has no quorum. */
@@ -63,7 +76,14 @@ export function quorumValue(configuration: Configuration, valueOf: (id: NodeId) 
 
 function majorityValue(half: readonly NodeId[], valueOf: (id: NodeId) => number): number {
   if (half.length === 0) return 0;
-  const values = half.map(valueOf).sort((left, right) => right - left);
+  // Sorted as they come, the greatest first: there are few, and this runs for every answer that a leader gets.
+  const values: number[] = [];
+  for (const id of half) {
+    const value = valueOf(id);
+    let at = values.length;
+    for (; at > 0 && (values[at - 1] as number) < value; at--) values[at] = values[at - 1] as number;
+    values[at] = value;
+  }
   return values[majority(half.length) - 1] as number;
 }
 

@@ -23,6 +23,7 @@ import {
   type CoreOptions,
   type Entry,
   EntryType,
+  type FollowerStatus,
   type InitialState,
   type Input,
   type Message,
@@ -53,6 +54,11 @@ export interface TakeOptions {
  */
 export class RaftCore {
   readonly #state: CoreState;
+  /** As it is since the last step: asked for several times in between. */
+  #status: Status | null = null;
+  /** The configuration whose members were counted last. */
+  #counted: Configuration | null = null;
+  #count = 0;
   #published = {
     role: '',
     term: -1,
@@ -71,6 +77,7 @@ export class RaftCore {
   /** Takes one input. Effects gather until `takeOutputs`. */
   step(input: Input): void {
     const state = this.#state;
+    this.#status = null;
     switch (input.kind) {
       case 'tick':
         return tick(state, input.nowMs);
@@ -115,6 +122,7 @@ export class RaftCore {
   /** Hands over everything gathered since the last call. Arrays and messages belong to the caller. */
   takeOutputs(options: TakeOptions = { holdWrite: false }): TakenOutputs {
     const state = this.#state;
+    this.#status = null;
     flush(state);
     const status = this.#statusIfChanged();
     const committed = options.holdCommitted === true ? [] : takeCommitted(state);
@@ -136,8 +144,16 @@ export class RaftCore {
   }
 
   status(): Status {
+    this.#status ??= this.#currentStatus();
+    return this.#status;
+  }
+
+  #currentStatus(): Status {
     const state = this.#state;
-    const followers = [...(state.leadership?.progress.values() ?? [])];
+    const followers: FollowerStatus[] = [];
+    for (const progress of state.leadership?.progress.values() ?? []) {
+      followers.push(progress.status(state.originMs ?? 0, state.nowMs, state.options.electionTimeoutMs));
+    }
     return {
       id: state.id,
       role: roleOf(state),
@@ -150,9 +166,7 @@ export class RaftCore {
       configurationIndex: state.configurations.currentIndex,
       configurationCommitted: configurationCommitted(state),
       joint: isJoint(state.configurations.current),
-      followers: followers.map((progress) =>
-        progress.status(state.originMs ?? 0, state.nowMs, state.options.electionTimeoutMs),
-      ),
+      followers,
     };
   }
 
@@ -186,7 +200,7 @@ export class RaftCore {
       termCommitted: termCommitted(state),
       configurationIndex: state.configurations.currentIndex,
       configurationCommitted: configurationCommitted(state),
-      members: members(state.configurations.current).length,
+      members: this.#memberCount(),
     };
     return this.status();
   }
@@ -201,8 +215,18 @@ export class RaftCore {
       published.termCommitted !== termCommitted(state) ||
       published.configurationIndex !== state.configurations.currentIndex ||
       published.configurationCommitted !== configurationCommitted(state) ||
-      published.members !== members(state.configurations.current).length
+      published.members !== this.#memberCount()
     );
+  }
+
+  /** Asked for after every step, of a configuration that hardly ever changes. */
+  #memberCount(): number {
+    const { current } = this.#state.configurations;
+    if (this.#counted !== current) {
+      this.#counted = current;
+      this.#count = members(current).length;
+    }
+    return this.#count;
   }
 }
 

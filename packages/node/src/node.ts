@@ -5,7 +5,7 @@ import { formatAddress, type NodeConfig } from './config/index.ts';
 import { openData } from './data.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { createHttpServer, type NodeView } from './http/index.ts';
-import { MqttListener } from './listener/mqtt-listener.ts';
+import { MqttListeners } from './listener/mqtt-listeners.ts';
 import type { Logger } from './logging/index.ts';
 import { createMetrics, type Metrics } from './metrics/index.ts';
 import { realClock } from './raft/index.ts';
@@ -24,6 +24,8 @@ export interface RunningNode {
   readonly view: NodeView;
   /** Drains and stops: hands leadership over, tells clients to go elsewhere, gives their sessions back. */
   stop(): Promise<void>;
+  /** Reads the certificates of its listeners again; what can not be used is logged and changes nothing. */
+  reloadCertificates(): Promise<void>;
   /** Resolves, with the reason, when the node can not go on; the process must end then. */
   readonly failed: Promise<Error>;
 }
@@ -34,8 +36,6 @@ const DRAIN_MS = 3_000;
 /** For clients to close their side after goodbye, and for HTTP requests under way. */
 const CLOSE_MS = 500;
 const POLL_MS = 10;
-/** Connections beyond limits.maxConnections that are held for as long as it takes to tell them so. */
-const REFUSED_CONNECTIONS = 1_024;
 
 /** What is open, to be closed in reverse order. */
 type Closers = (() => Promise<void> | void)[];
@@ -62,7 +62,7 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
   });
-  let listener: MqttListener | null = null;
+  let listener: MqttListeners | null = null;
   const onFatal = (error: unknown): void => {
     // At once and before anybody looks at it: what waits in memory for clients must not reach them any more.
     listener?.destroy();
@@ -86,13 +86,16 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
   });
   closers.push(() => replica.stop());
   const { broker, transport } = replica;
-  const clients = new MqttListener({
+  const clients = new MqttListeners({
+    config,
     broker,
     logger,
     onFatal: replica.fail,
-    maxSockets: config.limits.maxConnections + REFUSED_CONNECTIONS,
     onRefused: () => {
       bump(broker.counters.connectsRefused, 'too_many_connections');
+    },
+    onWebSocketFault: (code) => {
+      bump(broker.counters.protocolErrors, code);
     },
   });
   listener = clients;
@@ -100,6 +103,7 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
   const connectedPeers = (): string[] => transport.connectedPeers();
   const status = () => replica.driver.status();
   observe(metrics, { broker, status, peers: peerCounters, connectedPeers });
+  clients.observe(metrics);
   const view = createView({
     config,
     broker,
@@ -118,7 +122,7 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
   closers.push(() => {
     clients.destroy();
   });
-  await clients.listen(config.mqtt);
+  await clients.listen();
   await http.listen({ host: config.http.host, port: config.http.port });
   await replica.start();
   const disk = new DiskWatch(config, logger, {
@@ -145,6 +149,7 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
   return {
     view,
     failed,
+    reloadCertificates: () => clients.reloadCertificates(),
     stop: () => {
       stopping ??= stop();
       return stopping;
@@ -153,7 +158,7 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
 }
 
 /** Gives leadership and sessions away, as far as that is possible in the time there is for it. */
-async function drain(replica: Replica, clients: MqttListener): Promise<void> {
+async function drain(replica: Replica, clients: MqttListeners): Promise<void> {
   const { broker, driver, transport } = replica;
   clients.close();
   if (replica.failed) return;

@@ -10,13 +10,18 @@ import { Readmitted, StateDiverged } from './runtime/index.ts';
 export interface SupervisedNode {
   /** Drains and stops, also while it waits for room on the disk. */
   stop(): Promise<void>;
+  /** As {@link RunningNode.reloadCertificates}; nothing while no node runs, since each start reads them. */
+  reloadCertificates(): Promise<void>;
   /** Resolves, with the reason, when the node can not go on; the process must end then. */
   readonly failed: Promise<Error>;
 }
 
+/** What is needed of a {@link RunningNode}. */
+type Startable = Pick<RunningNode, 'stop' | 'failed' | 'reloadCertificates'>;
+
 /** What a supervised node is made of; another one in tests. */
 export interface SupervisedParts {
-  readonly startNode: (config: NodeConfig, logger: Logger) => Promise<Pick<RunningNode, 'stop' | 'failed'>>;
+  readonly startNode: (config: NodeConfig, logger: Logger) => Promise<Startable>;
   readonly startAnew: typeof startAnew;
   readonly hasRoom: typeof hasRoom;
   /** Between two looks at a full disk. */
@@ -35,7 +40,11 @@ export function runNode(config: NodeConfig, logger: Logger, parts = PARTS): Supe
   const stopped = new Promise<void>((resolve) => {
     stop = resolve;
   });
-  const ended = supervise(config, logger, stopped, parts).catch((error: unknown) =>
+  let current: Startable | null = null;
+  const onStarted = (node: Startable): void => {
+    current = node;
+  };
+  const ended = supervise(config, logger, stopped, parts, onStarted).catch((error: unknown) =>
     error instanceof Error ? error : new Error(String(error)),
   );
   const failed = new Promise<Error>((resolve) => {
@@ -45,6 +54,7 @@ export function runNode(config: NodeConfig, logger: Logger, parts = PARTS): Supe
   });
   return {
     failed,
+    reloadCertificates: async () => current?.reloadCertificates(),
     stop: async () => {
       stop();
       await ended;
@@ -58,11 +68,13 @@ async function supervise(
   logger: Logger,
   stopped: Promise<void>,
   parts: SupervisedParts,
+  onStarted: (node: Startable) => void,
 ): Promise<Error | null> {
   let waitFirst = false;
   for (;;) {
     const node = await startWithRoom(config, logger, stopped, waitFirst, parts);
     if (node === null) return null;
+    onStarted(node);
     const failure = await Promise.race([node.failed, stopped]);
     await node.stop();
     if (failure === undefined) return null;
@@ -96,7 +108,7 @@ async function startWithRoom(
   stopped: Promise<void>,
   waitFirst: boolean,
   parts: SupervisedParts,
-): Promise<Pick<RunningNode, 'stop' | 'failed'> | null> {
+): Promise<Startable | null> {
   for (let wait = waitFirst; ; wait = true) {
     if (wait) {
       logger.warn({ dataDir: config.dataDir }, 'the disk is full: the node starts when there is room again');

@@ -10,6 +10,8 @@ import type { Share } from './worker.ts';
 
 /** Failures that are shown one by one; of more only the number. */
 const SHOWN_FAILURES = 5;
+/** Of each thread. Nearly all that an event makes dies with it: the seldomer V8 looks, the less it finds alive. */
+const YOUNG_GENERATION_MB = 96;
 /** How often a long run says how far it is. */
 const PROGRESS_MS = 30_000;
 
@@ -76,7 +78,10 @@ async function printMinimised(seed: number, { seconds, minimiseSec }: Arguments)
 function runShare(share: Share, add: (result: SimulationResult) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const worker = new Worker(new URL(`./worker.${extension}`, import.meta.url), { workerData: share });
+    const worker = new Worker(new URL(`./worker.${extension}`, import.meta.url), {
+      workerData: share,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+    });
     worker.on('message', add);
     worker.once('error', reject);
     worker.once('exit', (code) => {

@@ -194,10 +194,13 @@ class Simulation {
           });
         },
         stepped: (node, replica) => {
-          this.#guard(() => {
+          // After every event: no closure for it.
+          try {
             this.#log.stepped(node, replica);
             this.#promises.stepped(node, replica);
-          });
+          } catch (error) {
+            world.fail(error);
+          }
         },
         ended: (node) => {
           this.#log.ended(node);
@@ -213,9 +216,11 @@ class Simulation {
           });
         },
         wrote: (node, wire, bytes) => {
-          this.#guard(() => {
+          try {
             this.#serving.wrote(node, wire, bytes);
-          });
+          } catch (error) {
+            world.fail(error);
+          }
         },
       },
     });

@@ -42,4 +42,5 @@ export {
 export type * from './snapshot/types.ts';
 export { LevelStateStore, type LevelStateStoreOptions } from './state/level-state-store.ts';
 export { digestRecord, RECORD_HASH_BYTES, type RecordDigest, RecordHash } from './state/record-hash.ts';
+export { TurnShare } from './turn-share.ts';
 export * from './types.ts';

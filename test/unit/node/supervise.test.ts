@@ -28,7 +28,8 @@ function make(part: Partial<SupervisedParts> = {}) {
       const failure = startFailures.shift();
       if (failure !== undefined) throw failure;
       const failed = new Promise<Error>((resolve) => running.push(resolve));
-      return { failed, stop: async () => void calls.push('stop') };
+      const reloadCertificates = async (): Promise<void> => void calls.push('reload');
+      return { failed, reloadCertificates, stop: async () => void calls.push('stop') };
     },
     startAnew: async (_config, _reason, directoryId) => void calls.push(`anew as ${directoryId}`),
     hasRoom: async () => {

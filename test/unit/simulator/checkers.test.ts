@@ -65,6 +65,27 @@ test('events run by time, then in the order of scheduling, and promise reactions
   assert.is(world.nowMs, 10);
 });
 
+test('an operation that waits for turns of the event loop goes on with every settling until it ends', async () => {
+  const world = new World(1, false);
+  const seen: string[] = [];
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const operate = async (): Promise<void> => {
+    for (const step of [1, 2]) {
+      await turn();
+      seen.push(`step ${step}`);
+    }
+  };
+  world.at(1, () => void world.takesTurns(operate()));
+  for (const atMs of [2, 3]) {
+    world.at(atMs, () => {
+      seen.push(`at ${atMs}`);
+      world.settle();
+    });
+  }
+  await world.run(10);
+  assert.equal(seen, ['step 1', 'at 2', 'step 2', 'at 3']);
+});
+
 test('an event that throws ends the simulation', async () => {
   const world = new World(1, true);
   world.at(1, () => {

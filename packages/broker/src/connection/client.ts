@@ -11,11 +11,20 @@ import type { OutputBuffer } from './output.ts';
  * - claiming: the Connect command is on its way through the log.
  * - fencing: the session is ours, but the node that had it may still serve it for the rest of its lease.
  * - live: CONNACK is sent.
+ * - leaving: DISCONNECT came and is on its way through the log; nothing is read or sent any more.
  */
-export type Phase = 'new' | 'claiming' | 'fencing' | 'live' | 'closed';
+export type Phase = 'new' | 'claiming' | 'fencing' | 'live' | 'leaving' | 'closed';
 
 /** What a command of a connection was, for `commandApplied`. */
-export const Proposed = { connect: 1, publish1: 2, publish2: 3, pubrel: 4, subscribe: 5, unsubscribe: 6 } as const;
+export const Proposed = {
+  connect: 1,
+  publish1: 2,
+  publish2: 3,
+  pubrel: 4,
+  subscribe: 5,
+  unsubscribe: 6,
+  disconnect: 7,
+} as const;
 
 /** What a connection needs of the broker that holds it. */
 export interface Host {
@@ -109,6 +118,8 @@ export interface Client extends CommandOwner {
   phase: Phase;
   version: ProtocolVersion;
   clientId: string;
+  /** A bridge of 3.x, which said so: it gets no message back and every RETAIN flag as it was published. */
+  bridge: boolean;
   keepAliveSec: number;
   epoch: number;
   session: Session | null;

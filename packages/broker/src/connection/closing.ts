@@ -17,6 +17,14 @@ export const CLOSE_REASONS = {
   RECEIVE_MAXIMUM_EXCEEDED: [ReasonCode.receiveMaximumExceeded, 'more unacknowledged messages than Receive Maximum'],
   TOPIC_ALIAS_INVALID: [ReasonCode.topicAliasInvalid, 'the topic alias is unknown or too large'],
   TOPIC_NAME_INVALID: [ReasonCode.topicNameInvalid, 'the topic name is not accepted'],
+  PAYLOAD_FORMAT_INVALID: [
+    ReasonCode.payloadFormatInvalid,
+    'the payload is not the UTF-8 that its indicator announces',
+  ],
+  ANSWER_TOO_LARGE: [
+    ReasonCode.packetTooLarge,
+    'the answer would be larger than the Maximum Packet Size of the client',
+  ],
   CLIENT_ID_INVALID: [ReasonCode.clientIdentifierNotValid, 'an empty client id needs a clean session'],
   BAD_AUTHENTICATION_METHOD: [ReasonCode.badAuthenticationMethod, 'no authentication method is configured'],
   UNEXPECTED_AUTH: [ReasonCode.protocolError, 'AUTH without an authentication method in CONNECT'],

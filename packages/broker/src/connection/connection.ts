@@ -3,8 +3,6 @@ import {
   decodeConnect,
   decodePacket,
   decodePublish,
-  encodeConnack,
-  encodeDisconnect,
   PacketFramer,
   PINGRESP,
   ProtocolError,
@@ -32,6 +30,7 @@ import {
 } from './client.ts';
 import { CLOSE_REASONS, type CloseReason } from './closing.ts';
 import { OutputBuffer } from './output.ts';
+import { encodeGoodbye, encodeRefusal, isRefusalKnown } from './refusal.ts';
 import { acceptConnect, claimed } from './session-start.ts';
 import { handleSubscribe, handleUnsubscribe, subscriptionsApplied } from './subscribing.ts';
 
@@ -52,6 +51,7 @@ export class Connection implements Client {
   phase: Phase = 'new';
   version: ProtocolVersion = 4;
   clientId = '';
+  bridge = false;
   keepAliveSec = 0;
   epoch = 0;
   session: Session | null = null;
@@ -83,7 +83,7 @@ export class Connection implements Client {
 
   /** Bytes from the client. */
   receive(chunk: Buffer): void {
-    if (this.phase === 'closed') return;
+    if (this.phase === 'closed' || this.phase === 'leaving') return;
     this.lastHeardMs = this.broker.environment.nowMs();
     this.#framer.push(chunk);
     this.process();
@@ -104,7 +104,8 @@ export class Connection implements Client {
       this.#protocolError(error);
       return;
     }
-    if (this.phase !== 'closed') this.#setPaused(true);
+    // One that leaves is not paused: the end of the client's side must be seen.
+    if (this.phase !== 'closed' && this.phase !== 'leaving') this.#setPaused(true);
   }
 
   /** Reads are held back by: a CONNECT in progress, a full proposal queue, our Receive Maximum, a client that does not read. */
@@ -171,9 +172,7 @@ export class Connection implements Client {
         const expiry = packet.sessionExpiryIntervalSec;
         // [MQTT-3.14.2-2]
         if (expiry !== null && expiry > 0 && this.session?.expiryIntervalSec === 0) return this.fail('EXPIRY_INVALID');
-        this.#leave(packet.reasonCode !== ReasonCode.normalDisconnection, expiry);
-        this.#close('client_disconnect');
-        this.socket.end();
+        this.#goodbye(packet.reasonCode !== ReasonCode.normalDisconnection, expiry);
         return;
       }
       case 'auth':
@@ -188,6 +187,7 @@ export class Connection implements Client {
 
   commandApplied(kind: number, argument: number, result: CommandResult): void {
     if (kind === Proposed.connect) return claimed(this, result);
+    if (kind === Proposed.disconnect) return this.#gone();
     // A command of a connection that lost its session gets no acknowledgement; `ownershipLost` closes it.
     if (this.phase !== 'live' || result.kind === 'stale') return;
     switch (kind) {
@@ -261,6 +261,10 @@ export class Connection implements Client {
   /** Once per tick of the broker. */
   checkTime(nowMs: number): void {
     if (this.phase === 'live') return this.#checkKeepAlive(nowMs);
+    if (this.phase === 'leaving') {
+      if (nowMs - this.lastHeardMs > this.broker.limits.connectTimeoutMs) this.#gone();
+      return;
+    }
     if (nowMs - this.openedAtMs <= this.broker.limits.connectTimeoutMs) return;
     if (this.phase === 'new') this.fail('CONNECT_TIMEOUT');
     // The lease holds but nothing commits (a disk that is stuck, say): better an answer than a client that hangs.
@@ -281,12 +285,14 @@ export class Connection implements Client {
   /** The client's side of the connection is gone. */
   socketClosed(): void {
     if (this.phase === 'closed') return;
+    if (this.phase === 'leaving') return this.#gone();
     this.#leave(true, null);
     this.#close('connection_lost');
   }
 
   /** Another connection has the session: nothing more of it leaves here. */
   ownershipLost(reason: CloseReason): void {
+    if (this.phase === 'leaving') return this.#gone();
     // The session is not ours any more: no Disconnect command.
     const backlog = this.socket.bufferedBytes > 0;
     this.output.clear();
@@ -302,6 +308,7 @@ export class Connection implements Client {
   /** Closes for a reason of ours, telling a 5.0 client which. */
   fail(reason: CloseReason, detail?: string): void {
     if (this.phase === 'closed') return;
+    if (this.phase === 'leaving') return this.#gone();
     const wasLive = this.phase === 'live';
     const { clientId, socket } = this;
     const sentence = `${CLOSE_REASONS[reason][1]}${detail === undefined ? '' : `: ${detail}`}`;
@@ -331,7 +338,7 @@ export class Connection implements Client {
       // DISCONNECT's codes for a session that went elsewhere do not exist in CONNACK.
       const known = reasonCode === ReasonCode.sessionTakenOver || reasonCode === ReasonCode.serverShuttingDown;
       const connackCode = known ? ReasonCode.serverUnavailable : reasonCode;
-      this.socket.write(encodeConnack({ sessionPresent: false, reasonCode: connackCode }, this.version));
+      this.#send(encodeRefusal(connackCode, CLOSE_REASONS[reason][1], this.version, this.maximumPacketSizeBytes));
     }
     this.socket.end();
   }
@@ -339,10 +346,11 @@ export class Connection implements Client {
   /** Only 5.0 knows a DISCONNECT of the server. */
   #sendDisconnect(reasonCode: number, sentence: string): void {
     if (this.version !== 5) return;
-    const packet = encodeDisconnect(reasonCode, sentence, null);
-    // [MQTT-3.14.2-3]
-    const fits = packet.length <= this.maximumPacketSizeBytes;
-    this.socket.write(fits ? packet : encodeDisconnect(reasonCode, null, null));
+    this.#send(encodeGoodbye(reasonCode, sentence, this.maximumPacketSizeBytes));
+  }
+
+  #send(packet: Buffer | null): void {
+    if (packet !== null) this.socket.write(packet);
   }
 
   #protocolError(error: ProtocolError): void {
@@ -355,9 +363,10 @@ export class Connection implements Client {
     this.#leave(true, null);
     this.#close('protocol_error');
     if (phase === 'new') {
-      const { protocolVersion } = error;
-      if (protocolVersion !== null) {
-        socket.write(encodeConnack({ sessionPresent: false, reasonCode: error.reasonCode }, protocolVersion));
+      const { protocolVersion, reasonCode } = error;
+      // Without the sentence: how large a packet the client takes is not known.
+      if (protocolVersion !== null && isRefusalKnown(reasonCode, protocolVersion)) {
+        this.#send(encodeRefusal(reasonCode, null, protocolVersion, Number.POSITIVE_INFINITY));
       }
     } else {
       broker.refreshServing();
@@ -367,15 +376,34 @@ export class Connection implements Client {
     socket.end();
   }
 
-  /** Gives the session back through the log. */
-  #leave(publishWill: boolean, sessionExpiryIntervalSec: number | null): void {
+  /**
+   * DISCONNECT. The connection ends when that is applied: whoever sees it end, and connects again over another node, must
+   * find the session as it was left, its will gone [MQTT-3.14.4-3].
+   */
+  #goodbye(publishWill: boolean, sessionExpiryIntervalSec: number | null): void {
+    this.#leave(publishWill, sessionExpiryIntervalSec, Proposed.disconnect);
+    bump(this.broker.counters.disconnects, 'client_disconnect');
+    this.phase = 'leaving';
+    this.output.clear();
+    this.outgoing = this.incoming = null;
+  }
+
+  /** A client that was leaving has left. */
+  #gone(): void {
+    if (this.phase === 'closed') return;
+    this.#close('client_disconnect');
+    this.socket.end();
+  }
+
+  /** Gives the session back through the log. With a kind the outcome is waited for. */
+  #leave(publishWill: boolean, sessionExpiryIntervalSec: number | null, kind = 0): void {
     // While fencing, the session is given back when the fence is down: earlier, the next owner would not wait for it.
     if (this.epoch === 0 || this.phase === 'fencing') return;
     this.outgoing?.proposePubrecs();
     this.outgoing?.proposeSettled();
     const { proposer } = this.broker;
     writeDisconnect(proposer.open(), { epoch: this.epoch, publishWill, sessionExpiryIntervalSec });
-    proposer.added(this.broker.unowned, 0, 0);
+    proposer.added(kind === 0 ? this.broker.unowned : this, kind, 0);
   }
 
   #close(why: string): void {

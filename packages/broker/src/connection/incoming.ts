@@ -1,4 +1,4 @@
-import { type PublishPacket, ReasonCode } from '@quorate/protocol';
+import { isPayloadFormatValid, type PublishPacket, ReasonCode } from '@quorate/protocol';
 import { type CommandResult, writePublish, writePubrel } from '../state/index.ts';
 import { type Client, type IncomingSide, Proposed } from './client.ts';
 import { TOPIC_ALIAS_MAXIMUM, tooDeep } from './topic-limits.ts';
@@ -37,13 +37,14 @@ export class Incoming implements IncomingSide {
     if (topic === null) return;
     broker.counters.received[packet.qos]++;
     const { qos, retain, packetId } = packet;
-    if (qos === 0 && !retain) {
-      broker.publishQoS0(connection.session, topic, packet.properties, packet.payload);
-      return;
-    }
     if (qos === 2 && this.#exchanges.has(packetId)) {
       // Sent again on the same connection: the PUBREC goes again too once it is due.
       if (this.#exchanges.get(packetId) === true) connection.sendAck('pubrec', packetId, ReasonCode.success);
+      return;
+    }
+    if (!isPayloadFormatValid(packet.payload, packet.properties)) return this.#refuseFormat(packet);
+    if (qos === 0 && !retain) {
+      broker.publishQoS0(connection.session, topic, packet.properties, packet.payload);
       return;
     }
     if (qos > 0) {
@@ -60,6 +61,12 @@ export class Incoming implements IncomingSide {
     writePublish(writer, connection.epoch, qos, retain, remembered, topic, packet.properties, packet.payload);
     if (qos === 0) broker.proposer.added(broker.unowned, 0, 0);
     else broker.proposer.added(connection, qos === 1 ? Proposed.publish1 : Proposed.publish2, packetId);
+  }
+
+  /** 5.0 only. Nothing of the message stays: its Packet Identifier is free again [MQTT-4.3.3-9]. */
+  #refuseFormat({ qos, packetId }: PublishPacket): void {
+    if (qos === 0) this.#connection.fail('PAYLOAD_FORMAT_INVALID');
+    else this.#connection.sendAck(qos === 1 ? 'puback' : 'pubrec', packetId, ReasonCode.payloadFormatInvalid);
   }
 
   /** The topic with its alias resolved; null after the connection was closed for it. */

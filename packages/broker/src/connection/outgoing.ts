@@ -1,4 +1,5 @@
 import {
+  type ConnectPacket,
   encodePublishQoS0,
   type ProtocolVersion,
   type PublishExtras,
@@ -24,6 +25,7 @@ import {
 } from '../state/index.ts';
 import type { Client, OutgoingSide } from './client.ts';
 import { RetainedScan } from './retained-scan.ts';
+import { TopicAliases } from './topic-aliases.ts';
 
 /** Where one in-flight message stands (MQTT 5.0 section 4.3). */
 const Flight = { awaitPuback: 1, awaitPubrec: 2, committingPubrec: 3, awaitPubcomp: 4 } as const;
@@ -54,6 +56,8 @@ export class Outgoing implements OutgoingSide {
   readonly #window: number;
   readonly #maximumPacketSizeBytes: number;
   readonly #version: ProtocolVersion;
+  /** Null for a client that takes none. */
+  readonly #aliases: TopicAliases | null;
   /** Below it an earlier owner may have sent already. */
   readonly #resendBefore: number;
   #next: number;
@@ -64,12 +68,14 @@ export class Outgoing implements OutgoingSide {
   /** SUBSCRIBEs whose retained messages are being read, oldest first. */
   readonly #scans: RetainedScan[] = [];
 
-  constructor(connection: Client, session: Session, window: number, maximumPacketSizeBytes: number) {
+  /** @param window messages that may be sent and not acknowledged */
+  constructor(connection: Client, session: Session, window: number, packet: ConnectPacket) {
     this.#connection = connection;
     this.#replicated = session.queue !== null;
     this.#queue = session.queue ?? new MessageQueue();
     this.#window = window;
-    this.#maximumPacketSizeBytes = maximumPacketSizeBytes;
+    this.#maximumPacketSizeBytes = packet.maximumPacketSizeBytes;
+    this.#aliases = packet.topicAliasMaximum > 0 ? new TopicAliases(packet.topicAliasMaximum) : null;
     this.#version = connection.version;
     this.#resendBefore = session.maybeSentBefore;
     this.#next = this.#queue.headSequence;
@@ -110,8 +116,8 @@ export class Outgoing implements OutgoingSide {
       bump(broker.counters.dropped, 'slow_consumer_qos0');
       return;
     }
-    const extras = this.#extras(message, identifiers);
-    if (extras === null && !retain && this.#maximumPacketSizeBytes === Number.POSITIVE_INFINITY) {
+    const plain = identifiers === null && message.expiresAtMs === Number.POSITIVE_INFINITY && this.#aliases === null;
+    if ((plain || this.#version !== 5) && !retain && this.#maximumPacketSizeBytes === Number.POSITIVE_INFINITY) {
       // The same bytes serve every subscriber of this version.
       message.encoded ??= new Map();
       const key = this.#version === 5 ? 5 : 4;
@@ -121,28 +127,52 @@ export class Outgoing implements OutgoingSide {
         message.encoded.set(key, bytes);
       }
       output.append(bytes);
-    } else {
-      const sizeBytes = publishSizeBytes(message, 0, this.#version, extras);
-      if (sizeBytes > this.#maximumPacketSizeBytes) {
-        bump(broker.counters.dropped, 'packet_too_large_for_client');
-        return;
-      }
-      const at = output.reserve(sizeBytes);
-      writePublish(output.buffer, at, message, 0, retain, false, 0, this.#version, extras);
+    } else if (!this.#write(message, 0, retain, false, 0, identifiers)) {
+      bump(broker.counters.dropped, 'packet_too_large_for_client');
+      return;
     }
     broker.counters.sent[0]++;
     this.#connection.markDirty();
   }
 
-  #extras(message: Message, identifiers: readonly number[] | null): PublishExtras | null {
+  /** Puts a PUBLISH into the output; false when it is larger than the client takes. */
+  #write(
+    message: Message,
+    qos: QoS,
+    retain: boolean,
+    dup: boolean,
+    packetId: number,
+    identifiers: readonly number[] | null,
+  ): boolean {
+    const { output } = this.#connection;
+    const known = this.#aliases?.get(message.topic);
+    let introduced = known === undefined ? (this.#aliases?.next ?? null) : null;
+    const wire =
+      known === undefined ? message : { topic: '', payload: message.payload, properties: message.properties };
+    let extras = this.#extras(message, identifiers, known ?? introduced);
+    let sizeBytes = publishSizeBytes(wire, qos, this.#version, extras);
+    if (sizeBytes > this.#maximumPacketSizeBytes && introduced !== null) {
+      // A new alias makes it larger: it must not be what keeps the message from the client.
+      introduced = null;
+      extras = this.#extras(message, identifiers, null);
+      sizeBytes = publishSizeBytes(wire, qos, this.#version, extras);
+    }
+    if (sizeBytes > this.#maximumPacketSizeBytes) return false;
+    const at = output.reserve(sizeBytes);
+    writePublish(output.buffer, at, wire, qos, retain, dup, packetId, this.#version, extras);
+    if (introduced !== null) this.#aliases?.sent(message.topic);
+    return true;
+  }
+
+  #extras(message: Message, identifiers: readonly number[] | null, topicAlias: number | null): PublishExtras | null {
     if (this.#version !== 5) return null;
     const expires = message.expiresAtMs !== Number.POSITIVE_INFINITY;
-    if (!expires && identifiers === null) return null;
+    if (!expires && identifiers === null && topicAlias === null) return null;
     // [MQTT-3.3.2-6]: what the message waited here is taken off.
     const leftMs = message.expiresAtMs - this.#connection.broker.clusterNowMs;
     return {
       subscriptionIdentifiers: identifiers ?? [],
-      topicAlias: null,
+      topicAlias,
       messageExpiryIntervalSec: expires ? Math.max(1, Math.ceil(leftMs / 1000)) : null,
     };
   }
@@ -232,12 +262,10 @@ export class Outgoing implements OutgoingSide {
     const { message, qos, retain } = item;
     const dup = sequence < this.#resendBefore;
     if (message.expiresAtMs <= broker.clusterNowMs && !dup) return this.#skip(sequence, 'expired');
-    const extras = this.#extras(message, item.subscriptionIdentifiers);
-    const sizeBytes = publishSizeBytes(message, qos, this.#version, extras);
     // [MQTT-3.1.2-25]: as if it had been sent and acknowledged.
-    if (sizeBytes > this.#maximumPacketSizeBytes) return this.#skip(sequence, 'packet_too_large_for_client');
-    const at = output.reserve(sizeBytes);
-    writePublish(output.buffer, at, message, qos, retain, dup, packetIdOf(sequence), this.#version, extras);
+    if (!this.#write(message, qos, retain, dup, packetIdOf(sequence), item.subscriptionIdentifiers)) {
+      return this.#skip(sequence, 'packet_too_large_for_client');
+    }
     this.#flights.set(sequence, qos === 1 ? Flight.awaitPuback : Flight.awaitPubrec);
     broker.counters.sent[qos]++;
   }

@@ -11,6 +11,7 @@ export function acceptConnect(connection: Client, packet: ConnectPacket): void {
   connection.connectPacket = packet;
   connection.version = packet.protocolVersion;
   connection.clientId = packet.clientId;
+  connection.bridge = packet.bridge;
   connection.maximumPacketSizeBytes = packet.maximumPacketSizeBytes;
   if (!broker.serving) return connection.refuse('SERVER_UNAVAILABLE');
   // Congested: a client that comes and goes would pile up Connect commands, wills and all.
@@ -27,6 +28,13 @@ export function acceptConnect(connection: Client, packet: ConnectPacket): void {
   const { will } = packet;
   if (will !== null && (will.topic.startsWith('$SYS/') || tooDeep(will.topic, broker.limits.maxTopicLevels))) {
     return connection.refuse('TOPIC_NAME_INVALID');
+  }
+  // [MQTT-3.1.2-24]
+  const { maximumPacketSizeBytes } = packet;
+  if (maximumPacketSizeBytes < Number.POSITIVE_INFINITY) {
+    if (encodeSuccess(connection, packet, false).length > maximumPacketSizeBytes) {
+      return connection.refuse('ANSWER_TOO_LARGE');
+    }
   }
   const sessionExpiryIntervalSec =
     packet.protocolVersion === 5 ? packet.sessionExpiryIntervalSec : packet.cleanStart ? 0 : NEVER_EXPIRES;
@@ -73,24 +81,10 @@ function goLive(connection: Client, session: Session, sessionPresent: boolean): 
   if (packet === null) return;
   const { limits } = broker;
   const window = Math.min(packet.receiveMaximum, limits.maxInflightMessages);
-  connection.outgoing = new Outgoing(connection, session, window, packet.maximumPacketSizeBytes);
+  connection.outgoing = new Outgoing(connection, session, window, packet);
   connection.incoming = new Incoming(connection, session.queue !== null);
   connection.keepAliveSec = keepAliveOf(packet, limits.maxKeepAliveSec);
-  connection.output.append(
-    encodeConnack(
-      {
-        sessionPresent,
-        reasonCode: ReasonCode.success,
-        receiveMaximum: limits.receiveMaximum,
-        maximumPacketSizeBytes: limits.maxPacketSizeBytes,
-        topicAliasMaximum: TOPIC_ALIAS_MAXIMUM,
-        sharedSubscriptionAvailable: false,
-        ...(packet.clientId === '' && { assignedClientId: connection.clientId }),
-        ...(connection.keepAliveSec !== packet.keepAliveSec && { serverKeepAliveSec: connection.keepAliveSec }),
-      },
-      connection.version,
-    ),
-  );
+  connection.output.append(encodeSuccess(connection, packet, sessionPresent));
   connection.phase = 'live';
   broker.counters.connectionsTotal++;
   broker.environment.log.debug(
@@ -104,6 +98,25 @@ function goLive(connection: Client, session: Session, sessionPresent: boolean): 
   );
   connection.markDirty();
   connection.process();
+}
+
+/** CONNACK of an accepted CONNECT. Of the capabilities it names those that differ from what absence means. */
+function encodeSuccess({ broker, clientId, version }: Client, packet: ConnectPacket, sessionPresent: boolean): Buffer {
+  const { limits } = broker;
+  const keepAliveSec = keepAliveOf(packet, limits.maxKeepAliveSec);
+  return encodeConnack(
+    {
+      sessionPresent,
+      reasonCode: ReasonCode.success,
+      receiveMaximum: limits.receiveMaximum,
+      maximumPacketSizeBytes: limits.maxPacketSizeBytes,
+      topicAliasMaximum: TOPIC_ALIAS_MAXIMUM,
+      sharedSubscriptionAvailable: false,
+      ...(packet.clientId === '' && { assignedClientId: clientId }),
+      ...(keepAliveSec !== packet.keepAliveSec && { serverKeepAliveSec: keepAliveSec }),
+    },
+    version,
+  );
 }
 
 /** Only 5.0 can be told another keep alive [MQTT-3.1.2-21]; an older client goes by its own, none included. */

@@ -4,6 +4,7 @@ import {
   parseSharedFilter,
   ReasonCode,
   type SubscribePacket,
+  type SubscriptionRequest,
   type UnsubscribePacket,
 } from '@quorate/protocol';
 import { type CommandResult, writeSubscribe, writeUnsubscribe } from '../state/index.ts';
@@ -19,6 +20,7 @@ export function handleSubscribe(connection: Client, packet: SubscribePacket): vo
   if (connection.pendingSubscriptions.length >= MAX_PENDING) {
     return connection.fail('RECEIVE_MAXIMUM_EXCEEDED', `${MAX_PENDING} SUBSCRIBE packets in flight`);
   }
+  if (!answerFits(connection, packet.subscriptions.length)) return connection.fail('ANSWER_TOO_LARGE', 'SUBACK');
   let room = broker.limits.maxSubscriptionsPerClient - session.subscriptions.size;
   for (const pending of connection.pendingSubscriptions) room -= pending.filters.length;
   const accepted = [];
@@ -27,7 +29,7 @@ export function handleSubscribe(connection: Client, packet: SubscribePacket): vo
     const refusal = refusalOf(connection, request.filter, room);
     reasonCodes.push(refusal);
     if (refusal !== null) continue;
-    accepted.push(request);
+    accepted.push(connection.bridge ? asBridge(request) : request);
     if (!session.subscriptions.has(request.filter)) room--;
   }
   const { packetId, subscriptionIdentifier } = packet;
@@ -36,6 +38,18 @@ export function handleSubscribe(connection: Client, packet: SubscribePacket): vo
   const { epoch } = connection;
   writeSubscribe(broker.proposer.open(), { epoch, subscriptionIdentifier, subscriptions: accepted });
   broker.proposer.added(connection, Proposed.subscribe, packetId);
+}
+
+/** Whether SUBACK or UNSUBACK is as small as the client demands [MQTT-3.1.2-24]; without it the client would wait for ever. */
+function answerFits({ maximumPacketSizeBytes, version }: Client, filters: number): boolean {
+  if (maximumPacketSizeBytes === Number.POSITIVE_INFINITY) return true;
+  // UNSUBACK of 5.0, the only version that can ask, has the same size.
+  return encodeSuback(1, new Array<number>(filters).fill(0), version).length <= maximumPacketSizeBytes;
+}
+
+/** 3.x can not ask for it: as mosquitto does, a bridge gets nothing back, and RETAIN as it was published. */
+function asBridge(request: SubscriptionRequest): SubscriptionRequest {
+  return { ...request, noLocal: true, retainAsPublished: true };
 }
 
 /** The reason code that refuses a filter, or null. */
@@ -56,6 +70,7 @@ export function handleUnsubscribe(connection: Client, packet: UnsubscribePacket)
   if (connection.pendingSubscriptions.length >= MAX_PENDING) {
     return connection.fail('RECEIVE_MAXIMUM_EXCEEDED', `${MAX_PENDING} UNSUBSCRIBE packets in flight`);
   }
+  if (!answerFits(connection, packet.filters.length)) return connection.fail('ANSWER_TOO_LARGE', 'UNSUBACK');
   const { packetId, filters } = packet;
   connection.pendingSubscriptions.push({ packetId, reasonCodes: filters.map(() => null), filters: [] });
   writeUnsubscribe(broker.proposer.open(), { epoch, filters });

@@ -47,24 +47,25 @@ export class RetainedMessages {
     return this.#tree.get(topic);
   }
 
-  /** Whether the limits have room for `message` in place of what its topic has now. */
-  hasRoomFor(message: Message): boolean {
-    const replaced = this.#tree.get(message.topic);
+  /**
+   * Whether the limits have room for `message` in place of what its topic has now.
+   * @param replaced that, as `get` says
+   */
+  hasRoomFor(message: Message, replaced: Message | undefined): boolean {
     if (replaced === undefined && this.#tree.size >= StateLimits.retainedMessages) return false;
     return this.#sizeBytes - (replaced?.sizeBytes ?? 0) + message.sizeBytes <= StateLimits.retainedBytes;
   }
 
   set(topic: string, message: Message): void {
-    const replaced = this.#tree.get(topic);
+    const replaced = this.#put(topic, message);
     if (replaced !== undefined) this.#log.remove(replaced);
     this.#log.add(message);
-    this.#put(topic, message, replaced);
   }
 
   /** Takes messages of a state that is restored, in any order; `restoring` ends them. */
   restore(topic: string, message: Message): void {
     this.#log.restore(message);
-    this.#put(topic, message, undefined);
+    this.#put(topic, message);
   }
 
   /** Pauses between steps of a few milliseconds. */
@@ -72,12 +73,19 @@ export class RetainedMessages {
     return this.#log.restoring();
   }
 
-  #put(topic: string, message: Message, replaced: Message | undefined): void {
+  /** @returns what the topic had before */
+  #put(topic: string, message: Message): Message | undefined {
+    const replaced = this.#tree.set(topic, message);
     this.#sizeBytes += message.sizeBytes - (replaced?.sizeBytes ?? 0);
-    this.#tree.set(topic, message);
-    if (message.expiresAtMs === Number.POSITIVE_INFINITY) return;
-    this.#expire(message);
-    // A topic that is written often leaves many entries that no longer hold.
+    if (message.expiresAtMs !== Number.POSITIVE_INFINITY) {
+      this.#expire(message);
+      this.#dropStaleExpiries();
+    }
+    return replaced;
+  }
+
+  /** A topic that is written often leaves many entries that no longer hold. */
+  #dropStaleExpiries(): void {
     if (this.#expiries.size <= 4 * this.#tree.size + STALE_EXPIRIES) return;
     this.#expiries.clear();
     this.#tree.forEach((each) => {

@@ -63,8 +63,9 @@ function keepRetained(state: State, sink: StateSink, message: Message): boolean 
     }
     return true;
   }
-  if (!state.retained.hasRoomFor(message)) return false;
+  // A walk through a large tree misses the cache at each level: two for each message, this one and that of `set`.
   const replaced = state.retained.get(message.topic);
+  if (!state.retained.hasRoomFor(message, replaced)) return false;
   if (replaced !== undefined) sink.retainedChanging?.(replaced);
   state.changingRetained(message.topic);
   state.retained.set(message.topic, message);

@@ -161,7 +161,8 @@ export class NameTree<T> {
     return node.value;
   }
 
-  set(topic: string, value: T): void {
+  /** @returns what the name had before */
+  set(topic: string, value: T): T | undefined {
     let node = this.#root;
     for (const level of topic.split('/')) {
       node.children ??= new Map();
@@ -172,8 +173,10 @@ export class NameTree<T> {
       }
       node = child;
     }
-    if (node.value === undefined) this.#size++;
+    const before = node.value;
+    if (before === undefined) this.#size++;
     node.value = value;
+    return before;
   }
 
   delete(topic: string): boolean {

@@ -1,5 +1,5 @@
 import type * as Node from '@quorate/node';
-import type { Logger, NodeConfig } from '@quorate/node';
+import type { Logger, NodeConfig, SupervisedNode } from '@quorate/node';
 import { describeFailure, printFailure } from '../failure.ts';
 import { type FlagTable, type ParsedFlags, parseFlags } from '../flags.ts';
 import { START_HELP } from '../help.ts';
@@ -31,12 +31,14 @@ async function runNode(node: NodePackage, config: NodeConfig): Promise<number> {
   const logger = node.createLogger(config);
   endOnUncaught(config, logger);
   for (const warning of node.configWarnings(config)) logger.warn(warning);
-  const stopSignal = listenForStop(() => {
+  let running: SupervisedNode | undefined;
+  const stopNow = (): void => {
     printFailure('stopped at once by a second signal');
     process.exit(1);
-  });
+  };
+  const stopSignal = listenForStop(stopNow, () => void running?.reloadCertificates());
   try {
-    const running = node.runNode(config, logger);
+    running = node.runNode(config, logger);
     const failure = await Promise.race([stopSignal.requested, running.failed]);
     if (failure !== undefined) return fail(failure, config, logger);
     await running.stop();

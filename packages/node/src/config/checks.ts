@@ -1,5 +1,6 @@
 import { type Address, formatAddress, isLoopback, isWildcard, sameAddress } from './address.ts';
 import { ConfigError } from './error.ts';
+import { checkListenerNames, completeListener, listenerKey } from './listeners.ts';
 import type { DraftConfig, NodeConfig } from './schema.ts';
 
 /** Largest cluster: every voter beyond it costs writes and adds no useful fault tolerance. */
@@ -18,6 +19,7 @@ export function complete(draft: DraftConfig): NodeConfig {
   return {
     ...draft,
     peer: peers.listen,
+    listeners: draft.listeners.map(completeListener),
     advertise: {
       mqtt: draft.advertise.mqtt ?? reachable(draft.mqtt),
       http: draft.advertise.http ?? reachable(draft.http),
@@ -107,11 +109,13 @@ function checkMembers(config: NodeConfig): void {
 }
 
 function checkListeners(config: NodeConfig): void {
-  const listeners = [
+  checkListenerNames(config.listeners);
+  const listeners: readonly (readonly [string, Address])[] = [
     ['mqtt', config.mqtt],
     ['http', config.http],
     ['peer', config.peer],
-  ] as const;
+    ...config.listeners.map(({ bind }, at) => [listenerKey(at, 'bind'), bind] as const),
+  ];
   for (const [at, [key, address]] of listeners.entries()) {
     for (const [otherKey, other] of listeners.slice(0, at)) {
       const sameHost = address.host === other.host || isWildcard(address.host) || isWildcard(other.host);
@@ -159,10 +163,15 @@ function checkSizes(config: NodeConfig): void {
 }
 
 function checkSecurity(config: NodeConfig): void {
+  const anonymous = ['allowAnonymous', 'lets MQTT clients in without credentials'] as const;
   const listeners = [
-    ['mqtt', config.mqtt, 'allowAnonymous', 'lets MQTT clients in without credentials'],
+    ['mqtt', config.mqtt, ...anonymous],
     ['http', config.http, 'insecureHttp', 'serves the HTTP API without authentication'],
     ['peer', config.peer, 'insecurePeers', 'talks to peers without TLS or secret'],
+    // A verified certificate is a credential.
+    ...config.listeners.flatMap(({ bind, tls }, at) =>
+      tls?.clientCertificates === 'require' ? [] : [[listenerKey(at, 'bind'), bind, ...anonymous] as const],
+    ),
   ] as const;
   for (const [key, address, waiver, meaning] of listeners) {
     if (isLoopback(address.host) || config[waiver]) continue;

@@ -10,7 +10,7 @@ export type ConfigErrorCode =
   | 'CONFLICT'
   /** A listener beyond loopback without security or a waiver. */
   | 'INSECURE'
-  /** The configuration file cannot be read. */
+  /** The configuration file, or a certificate, cannot be read. */
   | 'FILE_UNREADABLE'
   /** The configuration file is not YAML with a map at the top. */
   | 'FILE_INVALID';

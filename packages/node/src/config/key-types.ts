@@ -1,5 +1,13 @@
 import { type Address, formatAddress, parseAddress } from './address.ts';
 
+/** Where a value was given, for refusals of a part of it. */
+export interface Place {
+  /** The key: `listeners`. */
+  readonly path: string;
+  /** As shown in sentences. */
+  readonly origin: string;
+}
+
 /** One configuration key: how its value is read and what is said about it. `T` is the type of the value. */
 export interface Key<T> {
   readonly kind: 'key';
@@ -16,8 +24,10 @@ export interface Key<T> {
   readonly flag: string | undefined;
   /** Reads the text of a flag or environment variable; undefined refuses it. */
   readonly parse: (text: string) => T | undefined;
-  /** Reads a value of the file; undefined refuses it. */
-  readonly read: (value: unknown) => T | undefined;
+  /** Reads a value of the file; undefined refuses it. A list refuses a part of it by a ConfigError. */
+  readonly read: (value: unknown, place?: Place) => T | undefined;
+  /** The keys of each item of a list. */
+  readonly items?: Group;
 }
 
 /** A table of keys and groups of keys. */
@@ -41,6 +51,11 @@ export function isKey(entry: Key<unknown> | Group): entry is Key<unknown> {
 /** The value may be absent: it is derived from others. `defaultText` says how. */
 export function derived<T>(key: Key<T>, defaultText: string): Key<T | undefined> {
   return { ...key, required: false, default: undefined, defaultText };
+}
+
+/** The value has to be given. */
+export function required<T>(key: Key<T>): Key<T> {
+  return { ...key, required: true, default: undefined, defaultText: undefined };
 }
 
 function readText<T>(parse: (text: string) => T | undefined): (value: unknown) => T | undefined {
@@ -109,6 +124,23 @@ export function text(about: About & { pattern: RegExp; expected: string }): Key<
     flag: about.flag,
     parse,
     read: readText(parse),
+  };
+}
+
+/** Texts that match a pattern, in the file only; none by default. */
+export function textList(about: About & { pattern: RegExp; expected: string; max: number }): Key<readonly string[]> {
+  const isText = (value: unknown): value is string => typeof value === 'string' && about.pattern.test(value);
+  return {
+    kind: 'key',
+    doc: about.doc,
+    expected: about.expected,
+    default: [],
+    defaultText: 'none',
+    required: false,
+    flag: undefined,
+    parse: () => undefined,
+    read: (value) =>
+      Array.isArray(value) && value.length <= about.max && value.every(isText) ? (value as string[]) : undefined,
   };
 }
 

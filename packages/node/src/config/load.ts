@@ -1,18 +1,11 @@
 import { resolve } from 'node:path';
+import { checkTlsFiles } from '../listener/tls-files.ts';
 import { check, complete } from './checks.ts';
-import { ConfigError } from './error.ts';
-import { type Group, isKey, type Key } from './key-types.ts';
+import { build, type Settings } from './groups.ts';
+import type { Key } from './key-types.ts';
 import { KEYS } from './keys.ts';
-import { type DraftConfig, type NodeConfig, SCHEMA } from './schema.ts';
-import {
-  fromEnv,
-  fromFile,
-  fromFlags,
-  fromValues,
-  type Setting,
-  type Settings,
-  sentenceOfBadValue,
-} from './sources.ts';
+import { type NodeConfig, SCHEMA } from './schema.ts';
+import { fromEnv, fromFile, fromFlags, fromValues } from './sources.ts';
 
 /** Where a configuration comes from; earlier members win over later ones. */
 export interface ConfigSources {
@@ -26,36 +19,17 @@ export interface ConfigSources {
   readonly values?: unknown;
 }
 
-function readKey(path: string, key: Key<unknown>, setting: Setting | undefined): unknown {
-  if (setting === undefined) {
-    if (!key.required) return key.default;
-    const ways = key.flag === undefined ? '' : `flag --${key.flag}, `;
-    const env = KEYS.find((entry) => entry.path === path)?.env ?? '';
-    const message = `${path} is missing: expected ${key.expected} (${ways}environment ${env} or the config file)`;
-    throw new ConfigError('MISSING_KEY', path, undefined, message);
-  }
-  const { given, origin } = setting;
-  const read = 'text' in given ? key.parse(given.text) : key.read(given.value);
-  if (read !== undefined) return read;
-  const value = 'text' in given ? given.text : given.value;
-  throw new ConfigError('BAD_VALUE', path, value, sentenceOfBadValue(path, value, origin, key.expected));
-}
-
-function build(group: Group, prefix: string, sources: readonly Settings[]): Record<string, unknown> {
-  const built: Record<string, unknown> = {};
-  for (const [name, entry] of Object.entries(group)) {
-    const path = prefix + name;
-    built[name] = isKey(entry)
-      ? readKey(path, entry, sources.find((source) => source.has(path))?.get(path))
-      : build(entry, `${path}.`, sources);
-  }
-  return built;
+function waysOf(path: string, key: Key<unknown>): string {
+  const flag = key.flag === undefined ? '' : `flag --${key.flag}, `;
+  const env = KEYS.find((entry) => entry.path === path)?.env ?? '';
+  return `${flag}environment ${env} or the config file`;
 }
 
 /**
  * The configuration of a node: flags before environment before file before defaults.
  *
- * @throws {ConfigError} on an unknown key, a bad value, a missing one, or values that do not fit together
+ * @throws {ConfigError} on an unknown key, a bad value, a missing one, values that do not fit together, or a
+ *   certificate that can not be used
  */
 export function loadConfig(sources: ConfigSources): NodeConfig {
   const { flags, env, values } = sources;
@@ -65,9 +39,9 @@ export function loadConfig(sources: ConfigSources): NodeConfig {
   if (env !== undefined) settings.push(fromEnv(env));
   if (file !== undefined) settings.push(fromFile(file));
   if (values !== undefined) settings.push(fromValues(values, 'values'));
-  // `build` follows the table that the type is inferred from.
-  const draft = build(SCHEMA, '', settings) as DraftConfig;
+  const draft = build(SCHEMA, '', settings, waysOf);
   const config = complete({ ...draft, dataDir: resolve(draft.dataDir) });
   check(config);
+  checkTlsFiles(config.listeners);
   return config;
 }

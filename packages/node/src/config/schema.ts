@@ -1,5 +1,7 @@
 import type { Address } from './address.ts';
 import { address, boolean, derived, type Infer, integer, members, oneOf, text } from './key-types.ts';
+import { listOf } from './list-key.ts';
+import { LISTENER, type ListenerConfig, MAX_LISTENERS } from './listeners.ts';
 import { NODE_ID, NODE_ID_EXPECTED } from './node-id.ts';
 
 /*
@@ -31,6 +33,14 @@ export const SCHEMA = {
     doc: 'Where MQTT clients connect.',
     flag: 'mqtt',
     default: { host: '127.0.0.1', port: 1883 },
+  }),
+  listeners: listOf({
+    doc:
+      'More places where MQTT clients connect: over TLS, WebSocket, behind a load balancer. Certificates are read ' +
+      'again when they change, and on SIGHUP.',
+    expected: `in the config file a list of at most ${String(MAX_LISTENERS)} maps with name, bind, transport and more`,
+    items: LISTENER,
+    max: MAX_LISTENERS,
   }),
   http: address({
     doc: 'Where the HTTP API, metrics and probes are served.',
@@ -67,7 +77,7 @@ export const SCHEMA = {
     ),
   },
   allowAnonymous: boolean({
-    doc: 'Lets MQTT clients in without credentials also when mqtt is not a loopback address.',
+    doc: 'Lets MQTT clients in without credentials also when mqtt, or one of listeners, is not a loopback address.',
     default: false,
   }),
   insecureHttp: boolean({
@@ -296,8 +306,10 @@ export const SCHEMA = {
 export type DraftConfig = Infer<typeof SCHEMA>;
 
 /** The whole configuration of a node, complete and checked. */
-export type NodeConfig = Omit<DraftConfig, 'peer' | 'advertise'> & {
+export type NodeConfig = Omit<DraftConfig, 'peer' | 'advertise' | 'listeners'> & {
   readonly peer: Address;
+  /** Besides `mqtt`. */
+  readonly listeners: readonly ListenerConfig[];
   /** How others reach this node. */
   readonly advertise: { readonly mqtt: Address; readonly http: Address; readonly peer: Address };
 };

@@ -1,17 +1,43 @@
 import type { Socket } from 'node:net';
 import type { ClientSocket } from '@quorate/broker';
+import type { PeerCertificate } from './peer-certificate.ts';
 
 /** How long a client may take to close its side after the server has said goodbye. */
 const GOODBYE_MS = 2_000;
 
-/** A TCP connection as a connection of the broker sees it. */
-export class TcpClientSocket implements ClientSocket {
+/** Who is at the other end of a connection, as far as its transport knows. */
+export interface Origin {
+  /** The name of the listener. */
+  readonly listener: string;
+  /** `HOST:PORT` of the client itself, also behind a proxy that says so. */
   readonly remoteAddress: string;
+  /** Null without TLS, or when no certificate was verified. */
+  readonly peerCertificate: PeerCertificate | null;
+}
+
+/** A connection of a client, whatever it came by. */
+export type ListenerSocket = ClientSocket & Origin;
+
+/** Destroys a socket whose client does not close it soon. */
+export function destroySoon(socket: Socket): void {
+  const force = setTimeout(() => socket.destroy(), GOODBYE_MS);
+  socket.once('close', () => {
+    clearTimeout(force);
+  });
+}
+
+/** A TCP or TLS connection as a connection of the broker sees it. */
+export class TcpClientSocket implements ListenerSocket {
+  readonly listener: string;
+  readonly remoteAddress: string;
+  readonly peerCertificate: PeerCertificate | null;
   readonly #socket: Socket;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, origin: Origin) {
     this.#socket = socket;
-    this.remoteAddress = `${socket.remoteAddress ?? '?'}:${String(socket.remotePort ?? 0)}`;
+    this.listener = origin.listener;
+    this.remoteAddress = origin.remoteAddress;
+    this.peerCertificate = origin.peerCertificate;
   }
 
   get bufferedBytes(): number {
@@ -36,10 +62,7 @@ export class TcpClientSocket implements ClientSocket {
     socket.end();
     // Whatever still comes is thrown away, but the client's FIN must be seen.
     socket.resume();
-    const force = setTimeout(() => socket.destroy(), GOODBYE_MS);
-    socket.once('close', () => {
-      clearTimeout(force);
-    });
+    destroySoon(socket);
   }
 
   destroy(): void {

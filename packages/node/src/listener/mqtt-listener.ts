@@ -1,26 +1,42 @@
-import net from 'node:net';
-import type { Connection } from '@quorate/broker';
-import type { Address } from '../config/index.ts';
-import { TcpClientSocket } from './client-socket.ts';
+import net, { type Socket } from 'node:net';
+import type { ClientSocket, Connection } from '@quorate/broker';
+import type { WebSocket } from 'ws';
+import { formatAddress, type ListenerConfig } from '../config/index.ts';
+import { Arrival, type Failure } from './arrival.ts';
+import { Certificates } from './certificates.ts';
+import { type ListenerSocket, type Origin, TcpClientSocket } from './client-socket.ts';
+import { FailureLog, type ListenerLogger } from './failure-log.ts';
+import { readProxyHeader } from './proxy-reader.ts';
+import { remoteAddressOf } from './remote-address.ts';
+import type { TlsMaterial } from './tls-files.ts';
+import { TlsStage } from './tls-stage.ts';
+import { WebSocketClientSocket } from './web-socket-client.ts';
+import { WebSocketStage } from './web-socket-stage.ts';
 
 /** What the listener needs of a broker. */
 export interface ClientAcceptor {
-  accept(socket: TcpClientSocket): Pick<Connection, 'receive' | 'drained' | 'socketClosed'>;
+  accept(socket: ListenerSocket): Pick<Connection, 'receive' | 'drained' | 'socketClosed'>;
 }
 
-export interface ListenerLogger {
-  error(details: object, message: string): void;
-}
+export type { ListenerLogger } from './failure-log.ts';
+
+/** What clients did against WebSocket after the upgrade, as a code for the metrics. */
+export type WebSocketFault = 'WEBSOCKET_TEXT' | 'WEBSOCKET_MALFORMED';
 
 export interface MqttListenerOptions {
+  readonly config: ListenerConfig;
   readonly broker: ClientAcceptor;
   readonly logger: ListenerLogger;
   /** An error in the broker: its state can not be trusted any more. */
   readonly onFatal: (error: unknown) => void;
-  /** Sockets beyond which a new one is closed unread; no limit without it. */
-  readonly maxSockets?: number;
-  /** Called for each of those. */
+  /** For everything that a connection has to go through before MQTT, together. */
+  readonly handshakeTimeoutMs: number;
+  readonly maxPacketSizeBytes: number;
+  /** Whether the node has room for one more socket; without it there is always room. */
+  readonly hasRoom?: () => boolean;
+  /** Called for each socket that is closed unread, for want of room here or in the node. */
   readonly onRefused?: () => void;
+  readonly onWebSocketFault?: (fault: WebSocketFault) => void;
 }
 
 /** Pending connections that the kernel holds while this process is busy. */
@@ -31,49 +47,89 @@ const BACKLOG = 1024;
  */
 const HIGH_WATER_BYTES = 64 * 1024;
 
-/** Accepts MQTT clients over TCP and gives their bytes to the broker. */
+type BrokerConnection = ReturnType<ClientAcceptor['accept']>;
+
+/** Accepts MQTT clients at one address, by one transport, and gives their bytes to the broker. */
 export class MqttListener {
+  readonly name: string;
+  /** Sockets that were closed unread. */
+  refusedTotal = 0;
+  /** Connections that did not get as far as MQTT. */
+  handshakeFailuresTotal = 0;
   readonly #options: MqttListenerOptions;
   readonly #server: net.Server;
-  readonly #sockets = new Set<net.Socket>();
+  readonly #sockets = new Set<Socket>();
+  readonly #failures: FailureLog;
+  readonly #certificates: Certificates | null;
+  readonly #webSockets: WebSocketStage | null;
+  #tls: TlsStage | null = null;
 
   constructor(options: MqttListenerOptions) {
+    const { config, logger, maxPacketSizeBytes } = options;
+    this.name = config.name;
     this.#options = options;
+    this.#failures = new FailureLog(logger);
+    this.#certificates = config.tls === null ? null : new Certificates(config.name, config.tls, logger);
+    const overWebSocket = config.transport === 'ws' || config.transport === 'wss';
+    this.#webSockets = overWebSocket
+      ? new WebSocketStage(config, maxPacketSizeBytes, (arrival, socket, webSocket) => {
+          this.#guard(() => {
+            this.#serveWebSocket(arrival, socket, webSocket);
+          });
+        })
+      : null;
     this.#server = net.createServer({ noDelay: true, highWaterMark: HIGH_WATER_BYTES }, (socket) => {
-      this.#accept(socket);
+      this.#guard(() => {
+        this.#accept(socket);
+      });
     });
-    const { maxSockets, onRefused } = options;
-    if (maxSockets !== undefined) this.#server.maxConnections = maxSockets;
-    if (onRefused !== undefined) this.#server.on('drop', onRefused);
   }
 
   /**
-   * Resolves with the port, which matters when 0 was asked for. Rejects with the system's error when the address can not
-   * be listened on.
+   * Resolves with the port, which matters when 0 was asked for. Rejects with the system's error when the address can
+   * not be listened on, with a {@link ConfigError} when the certificate can not be used.
    */
-  async listen(address: Address): Promise<number> {
+  async listen(): Promise<number> {
+    const { config, handshakeTimeoutMs, logger } = this.#options;
+    const { tls, bind } = config;
+    if (tls !== null && this.#certificates !== null) {
+      const material = await this.#certificates.open();
+      this.#tls = new TlsStage(tls, material, handshakeTimeoutMs, (arrival, socket) => {
+        this.#upgrade(arrival, socket);
+      });
+    }
     const server = this.#server;
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen({ host: address.host, port: address.port, backlog: BACKLOG }, () => {
+      server.listen({ host: bind.host, port: bind.port, backlog: BACKLOG }, () => {
         server.off('error', reject);
         resolve();
       });
     });
     server.on('error', (error) => {
-      this.#options.logger.error({ err: error }, `the MQTT listener failed: ${error.message}`);
+      logger.error({ err: error }, `the MQTT listener at ${formatAddress(bind)} failed: ${error.message}`);
     });
     const bound = server.address();
-    return bound !== null && typeof bound === 'object' ? bound.port : address.port;
+    return bound !== null && typeof bound === 'object' ? bound.port : bind.port;
   }
 
   get listening(): boolean {
     return this.#server.listening;
   }
 
-  /** Sockets that are open, also those that the broker has let go of and that the client has not closed yet. */
+  /** Sockets that are open, also those that are not MQTT yet, or not any more and not closed by the client yet. */
   get socketCount(): number {
     return this.#sockets.size;
+  }
+
+  /** Uses certificate files that were replaced. */
+  async pollCertificates(): Promise<void> {
+    this.#use((await this.#certificates?.poll()) ?? null);
+  }
+
+  /** Reads certificate files again whether or not they were replaced. */
+  async reloadCertificates(): Promise<void> {
+    this.#use((await this.#certificates?.reload()) ?? null);
   }
 
   /** No new clients; those that are connected stay. */
@@ -87,40 +143,151 @@ export class MqttListener {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #accept(socket: net.Socket): void {
-    this.#sockets.add(socket);
-    // A reset is as good a goodbye as any; `close` follows.
-    socket.on('error', () => {});
+  #use(material: TlsMaterial | null): void {
+    if (material !== null) this.#tls?.use(material);
+  }
+
+  #guard(work: () => void): void {
     try {
-      this.#connect(socket);
+      work();
     } catch (error) {
       this.#options.onFatal(error);
     }
   }
 
-  #connect(socket: net.Socket): void {
-    const connection = this.#options.broker.accept(new TcpClientSocket(socket));
-    socket.on('data', (chunk) => {
-      try {
-        connection.receive(chunk);
-      } catch (error) {
-        this.#options.onFatal(error);
+  #accept(socket: Socket): void {
+    const { config, hasRoom, onRefused, handshakeTimeoutMs } = this.#options;
+    if (this.#sockets.size >= (config.maxConnections ?? Number.POSITIVE_INFINITY) || hasRoom?.() === false) {
+      this.refusedTotal++;
+      onRefused?.();
+      socket.destroy();
+      return;
+    }
+    this.#sockets.add(socket);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+    });
+    // A reset is as good a goodbye as any; `close` follows.
+    socket.on('error', () => {});
+    if (config.transport === 'tcp' && config.proxyProtocol === 'off') {
+      const origin = { listener: this.name, remoteAddress: remoteAddressOf(socket), peerCertificate: null };
+      this.#serve(socket, origin);
+      return;
+    }
+    const arrival = new Arrival(this.name, socket, handshakeTimeoutMs, {
+      failed: (_arrival, failure) => {
+        this.#failed(arrival, failure);
+      },
+    });
+    if (config.proxyProtocol === 'off') this.#secure(arrival);
+    else this.#readHeader(arrival);
+  }
+
+  #failed({ remoteAddress, stage }: Arrival, { level, reason }: Failure): void {
+    this.handshakeFailuresTotal++;
+    const details = { listener: this.name, remoteAddress, stage };
+    const message = `closing a connection from ${remoteAddress} to listener ${this.name}: ${reason}`;
+    this.#failures.write(level, details, message);
+  }
+
+  #readHeader(arrival: Arrival): void {
+    arrival.stage = 'PROXY header';
+    readProxyHeader(arrival.socket, (header) => {
+      if (!arrival.pending) return;
+      if (header.kind === 'invalid') {
+        arrival.fail({ level: 'warn', reason: header.reason });
+        return;
       }
+      if (header.client !== null) arrival.remoteAddress = header.client;
+      this.#secure(arrival);
+    });
+  }
+
+  #secure(arrival: Arrival): void {
+    if (this.#tls === null) this.#upgrade(arrival, arrival.socket);
+    else this.#tls.take(arrival);
+  }
+
+  #upgrade(arrival: Arrival, socket: Socket): void {
+    if (this.#webSockets !== null) {
+      this.#webSockets.take(arrival, socket);
+      return;
+    }
+    arrival.admit();
+    this.#guard(() => {
+      this.#serve(socket, arrival);
+    });
+  }
+
+  /** @param socket TCP or TLS */
+  #serve(socket: Socket, origin: Origin): void {
+    const connection = this.#options.broker.accept(new TcpClientSocket(socket, origin));
+    socket.on('data', (chunk) => {
+      this.#receive(connection, chunk);
     });
     socket.on('drain', () => {
-      try {
+      this.#guard(() => {
         connection.drained();
-      } catch (error) {
-        this.#options.onFatal(error);
-      }
+      });
     });
     socket.on('close', () => {
-      this.#sockets.delete(socket);
-      try {
-        connection.socketClosed();
-      } catch (error) {
-        this.#options.onFatal(error);
+      this.#closed(connection);
+    });
+  }
+
+  #receive(connection: BrokerConnection, chunk: Buffer): void {
+    try {
+      connection.receive(chunk);
+    } catch (error) {
+      this.#options.onFatal(error);
+    }
+  }
+
+  #closed(connection: BrokerConnection): void {
+    this.#guard(() => {
+      connection.socketClosed();
+    });
+  }
+
+  #serveWebSocket(arrival: Arrival, socket: Socket, webSocket: WebSocket): void {
+    arrival.admit();
+    const client = new WebSocketClientSocket(webSocket, socket, arrival);
+    const connection = this.#options.broker.accept(client satisfies ClientSocket);
+    let over = false;
+    const fault = (code: WebSocketFault, what: string): void => {
+      // What came with it is handed out all the same.
+      if (over) return;
+      over = true;
+      this.#options.onWebSocketFault?.(code);
+      const { remoteAddress } = client;
+      const details = { listener: this.name, remoteAddress, code };
+      this.#failures.write('warn', details, `closing a connection from ${remoteAddress} to ${this.name}: ${what}`);
+      this.#closed(connection);
+    };
+    webSocket.on('message', (data, isBinary) => {
+      // Of a WebSocket whose binaryType was not changed, every message is one Buffer.
+      if (isBinary) this.#receive(connection, data as Buffer);
+      else {
+        // [MQTT-6.0.0-1]
+        fault('WEBSOCKET_TEXT', 'it sent a text frame');
+        client.refuseText();
       }
+    });
+    webSocket.on('ping', (data) => {
+      client.pinged(data);
+    });
+    webSocket.on('error', (error) => {
+      fault('WEBSOCKET_MALFORMED', error.message);
+      client.abandon();
+    });
+    webSocket.on('close', () => {
+      this.#closed(connection);
+    });
+    socket.on('drain', () => {
+      client.drained();
+      this.#guard(() => {
+        connection.drained();
+      });
     });
   }
 }

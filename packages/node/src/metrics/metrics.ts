@@ -28,6 +28,22 @@ function clientMetrics(registry: Registry) {
   return {
     connections: gauge(registry, about('connections', 'MQTT connections to this node.')),
     connectionsTotal: counter(registry, about('connections_total', 'MQTT connections accepted since the start.')),
+    /** By the listener's name. */
+    listenerConnections: labelledGauge(registry, {
+      ...about('listener_connections', 'Open sockets by listener, those that are not MQTT yet included.'),
+      label: 'listener',
+    }),
+    listenerRefused: labelledCounter(registry, {
+      ...about('listener_refused_total', 'Sockets that were closed unread, since the listener or the node was full.'),
+      label: 'listener',
+    }),
+    listenerFailures: labelledCounter(registry, {
+      ...about(
+        'listener_handshake_failures_total',
+        'Connections that failed at PROXY header, TLS or WebSocket upgrade.',
+      ),
+      label: 'listener',
+    }),
     /** By reason in snake_case: `server_unavailable`, `too_many_connections`. */
     connectsRefused: labelledCounter(registry, {
       ...about('connects_refused_total', 'CONNECTs and connections that were refused.'),

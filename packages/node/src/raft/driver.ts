@@ -23,6 +23,9 @@ import {
   type RaftDriverOptions,
 } from './types.ts';
 
+const WRITE_HELD = { holdWrite: true } as const;
+const WRITE_TAKEN = { holdWrite: false } as const;
+
 /** The one append or compaction in flight. */
 interface StorageTask {
   /** Null for a compaction. */
@@ -299,7 +302,7 @@ export class RaftDriver {
   /** Takes the core's outputs once and carries them out: messages first, so that they travel during the write. */
   private carryOut(): void {
     const { core, handlers } = this.options;
-    const how = { holdWrite: this.storage !== null };
+    const how = this.storage !== null ? WRITE_HELD : WRITE_TAKEN;
     const outputs = core.hasOutputs(how) ? core.takeOutputs(how) : null;
     this.releaseDurable();
     if (outputs !== null) this.sendAll(outputs);
@@ -308,7 +311,8 @@ export class RaftDriver {
     if (outputs.write !== null) this.startWrite(outputs.write);
     this.backlog.push(outputs.committed);
     // The core hands a long backlog out in pages.
-    if (outputs.committed.length > 0 && core.hasOutputs({ holdWrite: this.storage !== null })) this.deferPump();
+    if (outputs.committed.length > 0 && core.hasOutputs(this.storage !== null ? WRITE_HELD : WRITE_TAKEN))
+      this.deferPump();
     for (const request of outputs.readLog) this.startRead(request);
     for (const request of outputs.sendSnapshot ?? []) handlers.onSendSnapshot?.(request);
     for (const result of outputs.membershipResults ?? []) handlers.onMembershipResult?.(result);

@@ -1,7 +1,13 @@
-import type { CheckpointRecords, CheckpointTaker } from '@quorate/broker';
+import type { CheckpointTaker } from '@quorate/broker';
 import { type Configuration, encodeConfiguration } from '@quorate/consensus';
-import type { LogStore, SnapshotInfo, SnapshotSource, SnapshotStore, StateStore } from '@quorate/storage';
-import { mergeCheckpoints } from './checkpoint-merge.ts';
+import {
+  type LogStore,
+  type SnapshotInfo,
+  type SnapshotSource,
+  type SnapshotStore,
+  type StateStore,
+  TurnShare,
+} from '@quorate/storage';
 import { RecordSum } from './record-sum.ts';
 import { CONFIGURATION_KEY } from './stored-configuration.ts';
 
@@ -35,29 +41,35 @@ export interface CheckpointerOptions {
 
 /** Log that is worth a compaction. What is not compacted is read into memory at the next start. */
 const COMPACT_BYTES = 32 * 1024 * 1024;
-/** Records gathered in one turn. */
-const SLICE_RECORDS = 512;
+/** Records gathered between two looks at the clock. */
+const SLICE_RECORDS = 256;
+/** Slices of one turn, however short they are. */
+const SLICES_PER_TURN = 16;
 
 interface Pending {
-  readonly taker: CheckpointTaker | null;
-  /** Of several checkpoints merged into one; else what the taker gives. */
-  readonly merged: CheckpointRecords | null;
+  readonly taker: CheckpointTaker;
   readonly facts: CheckpointFacts;
   readonly compactIndex: number;
+  /** It stands for more than what changed since the checkpoint command before: its sum is nobody else's. */
+  readonly afterMissed: boolean;
 }
 
 /**
- * Brings checkpoints to the state store one after the other, and lets go of the log behind them. At most two are held,
- * one on its way to the disk and one behind it: a further one is merged into that. The leader asks for no checkpoint
- * while its own wait, but a follower with a slower disk gets them at the leader's pace.
+ * Brings checkpoints to the state store one after the other, and lets go of the log behind them. At most two are held, one
+ * on its way to the disk and one that is gathered meanwhile. A further one is missed: the state goes on noting what changes,
+ * so the next one has it all. The leader asks for none that it would miss itself, but a follower with a slower disk, or
+ * one that catches up, gets them at the leader's pace. To take each of them and merge them took seconds of the event loop.
  */
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
   #store: CheckpointStore;
   /** What the state store holds. */
   #stored: CheckpointFacts;
-  #next: Pending | null = null;
-  #working = false;
+  #gathering: Pending | null = null;
+  /** Gathered: waits for the store. */
+  #gathered: Pending | null = null;
+  #writing = false;
+  #missed = false;
   /** A dump or an installation has the state store: nothing is written meanwhile. */
   #held = false;
   /** Dumps and installations that wait for it. They go before further writes, which might follow each other for ever. */
@@ -75,32 +87,33 @@ export class Checkpointer {
     this.#compactedIndex = compactedIndex;
   }
 
-  /**
-   * Checkpoints of this node that are not on disk, at most two; a dump counts as one, as it holds them back. The leader
-   * asks for no further one while two wait.
-   */
-  get waiting(): number {
-    return (this.#next === null ? 0 : 1) + (this.#working || this.#held ? 1 : 0);
+  /** Whether `add` would take a checkpoint now. The leader asks for none otherwise. */
+  get accepts(): boolean {
+    return !this.#ended && this.#gathering === null && this.#gathered === null;
   }
 
-  /** @param logBytes data of the log entries since the checkpoint before */
-  add(taker: CheckpointTaker, facts: CheckpointFacts, compactIndex: number, logBytes: number): void {
+  /**
+   * The place of a checkpoint in the log. It is taken, or missed when two are held already.
+   * @param take begins to gather it; called at once or not at all
+   * @param logBytes data of the log entries since the checkpoint before
+   */
+  add(take: () => CheckpointTaker, facts: CheckpointFacts, compactIndex: number, logBytes: number): void {
     if (this.#ended) return;
     this.#bytesSinceCompaction += logBytes;
-    const waiting = this.#next;
-    if (waiting === null) this.#next = { taker, merged: null, facts, compactIndex };
-    else {
-      const earlier = waiting.merged ?? waiting.taker;
-      if (earlier === null) throw new Error('a checkpoint without records');
-      this.#next = { taker: null, merged: mergeCheckpoints(earlier, taker), facts, compactIndex };
+    if (!this.accepts) {
+      this.#missed = true;
+      return;
     }
-    this.#advance();
+    const pending = { taker: take(), facts, compactIndex, afterMissed: this.#missed };
+    this.#missed = false;
+    this.#gathering = pending;
+    this.#gather(pending);
   }
 
   /** Resolves when nothing is being written and the state store may be closed. What waits is given up. */
   async stop(): Promise<void> {
     this.#ended = true;
-    this.#next = null;
+    this.#dropHeld();
     await this.#whenIdle();
     await this.#store.close();
   }
@@ -130,21 +143,21 @@ export class Checkpointer {
     { index, term, stampMs, configuration }: CheckpointFacts,
   ): Promise<void> {
     await this.#hold();
-    this.#next = null;
     try {
       this.#store = (await replace(this.#store)) as CheckpointStore;
       this.#stored = { index, term, stampMs, configuration };
       this.#compactedIndex = index;
       this.#bytesSinceCompaction = 0;
-      this.#next = null;
+      this.#missed = false;
     } finally {
+      this.#dropHeld();
       this.#release();
     }
   }
 
   async #hold(): Promise<void> {
     this.#holders++;
-    while (this.#held || this.#working) await this.#whenIdle();
+    while (this.#held || this.#writing) await this.#whenIdle();
     this.#holders--;
     this.#held = true;
   }
@@ -156,7 +169,7 @@ export class Checkpointer {
   }
 
   #whenIdle(): Promise<void> {
-    if (!this.#held && !this.#working) return Promise.resolve();
+    if (!this.#held && !this.#writing) return Promise.resolve();
     return new Promise((resolve) => {
       this.#idle.push(resolve);
     });
@@ -167,50 +180,73 @@ export class Checkpointer {
   }
 
   #advance(): void {
-    const pending = this.#next;
-    if (pending === null || this.#working || this.#held || this.#holders > 0 || this.#ended) return;
-    this.#next = null;
-    this.#working = true;
-    this.#gather(pending);
+    const pending = this.#gathered;
+    if (pending === null || this.#writing || this.#held || this.#holders > 0 || this.#ended) return;
+    this.#gathered = null;
+    this.#writing = true;
+    this.#write(pending);
+  }
+
+  #dropHeld(): void {
+    this.#gathering = null;
+    this.#gathered = null;
   }
 
   /** In turns of its own, or a checkpoint of many records would hold everything up. */
   #gather(pending: Pending): void {
-    const { taker, merged } = pending;
-    try {
-      if (taker !== null && taker.next(SLICE_RECORDS) && !this.#ended) {
-        this.#options.defer(() => {
-          this.#gather(pending);
-        });
+    this.#inTurns(pending, () => {
+      if (pending.taker.next(SLICE_RECORDS)) return true;
+      if (pending.afterMissed) this.#isGathered(pending);
+      else this.#sum(pending);
+      return false;
+    });
+  }
+
+  #sum(pending: Pending): void {
+    const records = pending.taker.records();
+    const count = records.puts.length + records.deletes.length;
+    const sum = new RecordSum();
+    let at = 0;
+    this.#inTurns(pending, () => {
+      sum.add(records, at, at + SLICE_RECORDS);
+      at += SLICE_RECORDS;
+      if (at < count) return true;
+      this.#options.onSum(pending.facts.index, sum.value());
+      this.#isGathered(pending);
+      return false;
+    });
+  }
+
+  /** Calls `slice` again and again until it says that there is no more, or the checkpoint was dropped. */
+  #inTurns(pending: Pending, slice: () => boolean): void {
+    const share = new TurnShare(this.#options.nowMs);
+    const turn = (): void => {
+      if (this.#gathering !== pending) return;
+      share.begin();
+      try {
+        let slices = 0;
+        do {
+          if (!slice()) return;
+        } while (++slices < SLICES_PER_TURN && !share.isSpent);
+      } catch (error) {
+        this.#fail(error);
         return;
       }
-      const records = merged ?? taker?.records();
-      if (records === undefined) throw new Error('a checkpoint without records');
-      // Of merged ones the sum is another than that of either.
-      if (merged === null) this.#sum(pending, records, new RecordSum(), 0);
-      else this.#write(pending, records);
-    } catch (error) {
-      this.#fail(error);
-    }
+      share.end();
+      this.#options.defer(turn);
+    };
+    turn();
   }
 
-  #sum(pending: Pending, records: CheckpointRecords, sum: RecordSum, from: number): void {
-    const to = from + SLICE_RECORDS;
-    sum.add(records, from, to);
-    if (to < records.puts.length + records.deletes.length) {
-      this.#options.defer(() => {
-        this.#sum(pending, records, sum, to);
-      });
-      return;
-    }
-    if (!this.#ended) this.#options.onSum(pending.facts.index, sum.value());
-    this.#write(pending, records);
+  #isGathered(pending: Pending): void {
+    this.#gathering = null;
+    this.#gathered = pending;
+    this.#advance();
   }
 
-  #write({ facts, compactIndex }: Pending, records: CheckpointRecords): void {
-    if (this.#ended) return this.#done();
+  #write({ taker, facts, compactIndex }: Pending): void {
     const { nowMs, onWritten } = this.#options;
-    const { appliedIndex, appliedTerm, puts, deletes } = records;
+    const { appliedIndex, appliedTerm, puts, deletes } = taker.records();
     const startedMs = nowMs();
     const configuration = [CONFIGURATION_KEY, encodeConfiguration(facts.configuration)] as const;
     this.#store
@@ -226,21 +262,21 @@ export class Checkpointer {
         },
         (error: unknown) => {
           this.#fail(error);
+          this.#done();
         },
       );
   }
 
   #done(): void {
-    this.#working = false;
+    this.#writing = false;
     this.#settled();
     this.#advance();
   }
 
   #fail(error: unknown): void {
     this.#ended = true;
-    this.#next = null;
+    this.#dropHeld();
     this.#options.onFatal(error);
-    this.#done();
   }
 
   async #compact(index: number): Promise<void> {

@@ -20,12 +20,12 @@ export interface LeaderDutiesOptions {
   readonly keepLogBytes: number;
   /** The least index of the snapshots that this node is sending, or null. */
   readonly snapshotIndex: () => number | null;
-  /** Checkpoints of this node that are not on disk yet. */
-  readonly checkpointsWaiting: () => number;
+  /** Whether this node would take a checkpoint now, and not miss it because of those before. */
+  readonly acceptsCheckpoint: () => boolean;
 }
 
 const TICK_INTERVAL_MS = 1_000;
-/** Changed records beyond which a checkpoint is due: gathering them stops the event loop, 3 us each on a fast machine. */
+/** Changed records beyond which a checkpoint is due: what is gathered waits in memory for the disk. */
 const CHECKPOINT_RECORDS = 4_096;
 /** No call for so long: this process stood still, and what it did not hear is no silence of others. */
 const PAUSE_MS = 500;
@@ -145,8 +145,8 @@ export class LeaderDuties {
   }
 
   #checkpoint(nowMs: number, status: Status): void {
-    const { broker, checkpointIntervalMs, checkpointBytes, checkpointsWaiting } = this.#options;
-    if (this.#bytesSinceCheckpoint === 0 || this.#checkpointing || checkpointsWaiting() > 1) return;
+    const { broker, checkpointIntervalMs, checkpointBytes, acceptsCheckpoint } = this.#options;
+    if (this.#bytesSinceCheckpoint === 0 || this.#checkpointing || !acceptsCheckpoint()) return;
     const { state } = broker.machine;
     const { sessions, queues, retained, removedSessions } = state.dirty;
     const records = sessions.size + queues.size + retained.size + removedSessions.length;

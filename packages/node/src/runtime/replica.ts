@@ -150,9 +150,9 @@ export class Replica {
         state: this.#options.recovered.state,
       },
       {
-        onCheckpoint: (taker, compactIndex) => {
-          const logBytes = this.#duties.checkpointed(clock.nowMs(), taker.appliedIndex);
-          this.#stored.checkpoint(taker, compactIndex, logBytes);
+        onCheckpoint: (compactIndex) => {
+          const logBytes = this.#duties.checkpointed(clock.nowMs(), this.broker.machine.state.appliedIndex);
+          this.#stored.checkpoint(compactIndex, logBytes);
         },
         onClusterNamed: (clusterId) => {
           logger.info({ clusterId }, `this is cluster ${clusterId}`);
@@ -269,7 +269,7 @@ export class Replica {
       checkpointIntervalMs: config.checkpoint.intervalMs,
       checkpointBytes: config.checkpoint.maxBytes,
       keepLogBytes: config.checkpoint.keepLogBytes,
-      checkpointsWaiting: () => this.#stored.waiting,
+      acceptsCheckpoint: () => this.#stored.acceptsCheckpoint,
       snapshotIndex: () => this.#stored.snapshots.oldestIndex,
     });
   }

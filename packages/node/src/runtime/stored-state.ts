@@ -1,4 +1,4 @@
-import type { Broker, CheckpointTaker, State } from '@quorate/broker';
+import { type Broker, CheckpointTaker, type State } from '@quorate/broker';
 import { type Configuration, members, type SnapshotRequest } from '@quorate/consensus';
 import type { NodeConfig } from '../config/index.ts';
 import type { Clock, RaftDriver } from '../raft/index.ts';
@@ -43,16 +43,17 @@ export class StoredState {
     this.snapshots = this.#createSnapshots();
   }
 
-  /** Checkpoints that are not on disk, at most two. */
-  get waiting(): number {
-    return this.#checkpointer.waiting;
+  /** Whether a checkpoint would be taken now, not missed. */
+  get acceptsCheckpoint(): boolean {
+    return this.#checkpointer.accepts;
   }
 
-  /** A checkpoint command was applied. */
-  checkpoint(taker: CheckpointTaker, compactIndex: number, logBytes: number): void {
-    const { appliedIndex: index, appliedTerm: term, nowMs: stampMs } = this.#options.broker.machine.state;
+  /** The entry of a checkpoint command was applied. */
+  checkpoint(compactIndex: number, logBytes: number): void {
+    const { state } = this.#options.broker.machine;
+    const { appliedIndex: index, appliedTerm: term, nowMs: stampMs } = state;
     const facts = { index, term, stampMs, configuration: this.#options.driver.configurationAt(index) };
-    this.#checkpointer.add(taker, facts, compactIndex, logBytes);
+    this.#checkpointer.add(() => new CheckpointTaker(state), facts, compactIndex, logBytes);
   }
 
   request(request: SnapshotRequest): void {

@@ -1,5 +1,6 @@
 import { ProtocolError } from './errors.ts';
 import type { ConnectPacket, ProtocolVersion, QoS, Will } from './packets.ts';
+import { isPayloadFormatValid } from './payload-format.ts';
 import { type ClientProperties, readProperties } from './properties.ts';
 import { PacketReader } from './reader.ts';
 
@@ -127,6 +128,7 @@ function readWill(reader: PacketReader, flags: number, version: ProtocolVersion)
   if (topic === '') throw new ProtocolError('INVALID_TOPIC_NAME', 'empty will topic');
   const payload = copy(reader.binary());
   const message = properties?.message ?? null;
+  if (!isPayloadFormatValid(payload, message)) throw new ProtocolError('INVALID_PAYLOAD_FORMAT', 'of the will');
   if (message?.correlationData !== undefined) message.correlationData = copy(message.correlationData);
   return {
     topic,

@@ -7,7 +7,7 @@ import { readTopicNameUtf8 } from './utf8.ts';
 /**
  * Decodes a PUBLISH (MQTT 5.0 section 3.3). The hot path, so it reads by hand: without properties it makes three objects, the
  * packet, its topic and the view of its payload. Payload and correlation data are views of `buffer`. Whether the payload is what
- * the payload format indicator says is not checked (the specification leaves that open), nor whether the alias is known.
+ * the payload format indicator says is not checked (an acknowledgement can refuse that), nor whether the alias is known.
  *
  * @throws ProtocolError
  */

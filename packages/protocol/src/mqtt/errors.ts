@@ -42,6 +42,7 @@ export const PROTOCOL_ERRORS = {
   INVALID_TOPIC_ALIAS: [ReasonCode.topicAliasInvalid, 'topic alias is 0'],
   INVALID_TOPIC_FILTER: [ReasonCode.topicFilterInvalid, 'topic filter is empty or its wildcards are misplaced'],
   INVALID_QOS: [malformedPacket, 'QoS is 3'],
+  INVALID_PAYLOAD_FORMAT: [ReasonCode.payloadFormatInvalid, 'payload is not the UTF-8 that its indicator announces'],
   DUP_WITH_QOS_0: [malformedPacket, 'DUP is set on QoS 0'],
   NO_TOPIC_FILTERS: [protocolError, 'no topic filter'],
   INVALID_SUBSCRIPTION_OPTIONS: [protocolError, 'subscription options are not valid'],

@@ -7,6 +7,7 @@ export { encodePublishQoS0, type PublishExtras, publishSizeBytes, writePublish }
 export * from './errors.ts';
 export { PacketFramer } from './framer.ts';
 export * from './packets.ts';
+export { isPayloadFormatValid } from './payload-format.ts';
 export * from './reason-codes.ts';
 export * from './topics.ts';
 export * from './utf8.ts';

@@ -96,8 +96,8 @@ export class Configurations {
   }
 
   /** Whether those who hold something, each with the data directory that is the member, are a quorum. */
-  isQuorum(configuration: Configuration, holders: ReadonlySet<string>): boolean {
-    return hasQuorum(configuration, (id) => holders.has(keyOf(configuration, id)));
+  isQuorum(configuration: Configuration, holds: (id: string, directoryId: string) => boolean): boolean {
+    return hasQuorum(configuration, (id) => holds(id, tagOf(configuration, id)));
   }
 }
 

@@ -6,6 +6,8 @@ import { demand } from '../world/violation.ts';
 /** A message that a client has published, as far as that client knows. */
 interface Publication {
   readonly publisher: Client;
+  /** Those of this publisher on this topic, in the order of first sending. */
+  readonly stream: readonly Publication[];
   readonly topic: string;
   readonly qos: 0 | 1 | 2;
   readonly payload: string;
@@ -30,8 +32,8 @@ interface Standing {
 interface Inbox {
   /** By payload: how often. */
   readonly counts: Map<string, number>;
-  /** By publisher and topic: the place of its newest message. */
-  readonly newest: Map<string, number>;
+  /** By publisher and topic, that is by stream: the place of its newest message. */
+  readonly newest: Map<readonly Publication[], number>;
 }
 
 /** P1, P4 and P5 as the clients see them: nothing acknowledged is lost, QoS 2 comes once, publishers' messages keep their order. */
@@ -65,7 +67,7 @@ export class DeliveryChecker {
     const sentMs = this.#nowMs();
     const place = stream.length;
     const state = { acknowledged: false, repeated: false };
-    const publication = { publisher, topic, payload, qos, place, sentMs, expires, ...state };
+    const publication = { publisher, stream, topic, payload, qos, place, sentMs, expires, ...state };
     stream.push(publication);
     this.#publications.set(payload, publication);
   }
@@ -120,12 +122,10 @@ export class DeliveryChecker {
 
   /** In the order of the publisher, and since the first one that came without leaving out what is in the log. */
   #checkOrder(client: Client, inbox: Inbox, publication: Publication): void {
-    const { publisher, topic, place, payload } = publication;
-    const key = `${publisher.name} ${topic}`;
-    const newest = inbox.newest.get(key);
-    inbox.newest.set(key, place);
+    const { stream, topic, place, payload } = publication;
+    const newest = inbox.newest.get(stream);
+    inbox.newest.set(stream, place);
     if (newest === undefined) return;
-    const stream = this.#stream(publisher, topic);
     demand(
       place > newest,
       'P5-publisher-order',
@@ -133,7 +133,8 @@ export class DeliveryChecker {
     );
     const { churns, reads, expirySec } = client.plan;
     if (churns || reads.length > 0 || expirySec !== null) return;
-    for (const { payload: between, qos, repeated, expires } of stream.slice(newest + 1, place)) {
+    for (let at = newest + 1; at < place; at++) {
+      const { payload: between, qos, repeated, expires } = stream[at] as Publication;
       demand(
         qos === 0 || repeated || expires || !this.#isInLog(between) || inbox.counts.has(between),
         'P5-gap',

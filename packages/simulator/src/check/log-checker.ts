@@ -5,7 +5,8 @@ import type { SimulatedNode } from '../cluster/simulated-node.ts';
 import { demand } from '../world/violation.ts';
 import { type Configurations, describe } from './configurations.ts';
 import { describeState, firstDifference } from './digest.ts';
-import type { Reference } from './reference.ts';
+import { Reference } from './reference.ts';
+import { StateDigest } from './state-digest.ts';
 
 /** Every so many entries the whole state of a node is compared. */
 const COMPARE_EVERY = 32;
@@ -17,7 +18,9 @@ export class LogChecker {
   readonly #configurations: Configurations;
   readonly #leaders = new Map<number, string>();
   readonly #applied: AppliedEntry[] = [];
-  readonly #states = new Map<number, string>();
+  readonly #digest = new StateDigest();
+  /** What the reference was at an index, as a digest. */
+  readonly #states = new Map<number, number>();
   /** Highest term that each process was seen in. */
   readonly #terms = new Map<string, number>();
   statesCompared = 0;
@@ -27,7 +30,7 @@ export class LogChecker {
     this.#reference = reference;
     this.#configurations = configurations;
     reference.onCheckpoint = (index) => {
-      this.#states.set(index, describeState(reference.state));
+      this.#states.set(index, this.#digest.of(reference.state));
     };
   }
 
@@ -132,7 +135,7 @@ export class LogChecker {
     // The data may be a view of something larger that changes later.
     this.#applied.push({ index, term, stampMs: entry.stampMs, data: Uint8Array.from(entry.data) });
     this.#reference.apply(entry);
-    if (index % COMPARE_EVERY === 0) this.#states.set(index, describeState(this.#reference.state));
+    if (index % COMPARE_EVERY === 0) this.#states.set(index, this.#digest.of(this.#reference.state));
   }
 
   /** To the state machine a configuration is an empty entry: what it was stands on the disks. */
@@ -151,36 +154,44 @@ export class LogChecker {
    */
   #checkDurable(node: SimulatedNode, index: number, term: number): void {
     const configurations = this.#configurations;
-    const holders = this.#machines.flatMap((each) =>
-      each.holdersOf(index, term).map((directoryId) => `${each.id}@${directoryId}`),
-    );
-    const keys = new Set(holders);
+    const holds = (id: string, directoryId: string): boolean =>
+      this.#machines.some((each) => each.id === id && each.holds(directoryId, index, term));
     const inForce = configurations.at(index);
     const durable =
-      (inForce !== null && configurations.isQuorum(inForce, keys)) ||
-      configurations.after(index).some((later) => configurations.isQuorum(later, keys));
-    demand(
-      durable,
-      'P1-durable-on-a-majority',
-      () =>
+      (inForce !== null && configurations.isQuorum(inForce, holds)) ||
+      configurations.after(index).some((later) => configurations.isQuorum(later, holds));
+    demand(durable, 'P1-durable-on-a-majority', () => {
+      const holders = this.#machines.flatMap((each) =>
+        each.holdersOf(index, term).map((directoryId) => `${each.id}@${directoryId}`),
+      );
+      return (
         `${node.id} applied entry ${index} of term ${term}, on disk only at ${holders.join() || 'nobody'}; ` +
-        `the members are ${inForce === null ? 'unknown' : describe(inForce)}`,
-    );
+        `the members are ${inForce === null ? 'unknown' : describe(inForce)}`
+      );
+    });
   }
 
   compareState(node: SimulatedNode, replica: Replica): void {
     const { state } = replica.broker.machine;
     const current = state.appliedIndex === this.#reference.state.appliedIndex;
     const expected =
-      this.#states.get(state.appliedIndex) ?? (current ? describeState(this.#reference.state) : undefined);
+      this.#states.get(state.appliedIndex) ?? (current ? this.#digest.of(this.#reference.state) : undefined);
     if (expected === undefined) return;
     this.statesCompared++;
-    const found = describeState(state);
     demand(
-      found === expected,
+      this.#digest.of(state) === expected,
       'identical-states',
-      () => `${node.id} at index ${state.appliedIndex} has\n${firstDifference(found, expected)}`,
+      () =>
+        `${node.id} at index ${state.appliedIndex} has\n` +
+        firstDifference(describeState(state), this.#stateAt(state.appliedIndex)),
     );
+  }
+
+  /** Once more from the first entry on: only a digest of it was kept. */
+  #stateAt(index: number): string {
+    const again = new Reference(() => 0);
+    for (const entry of this.#applied.slice(0, index)) again.apply(entry);
+    return describeState(again.state);
   }
 }
 

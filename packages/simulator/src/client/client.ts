@@ -3,6 +3,7 @@ import type { SimulatedNode } from '../cluster/simulated-node.ts';
 import type { ClientEnd, Wire } from '../cluster/wire.ts';
 import type { Rng } from '../world/random.ts';
 import type { World } from '../world/world.ts';
+import { encode } from './encoding.ts';
 import type { ClientPlan } from './plan.ts';
 import { type Received, receive } from './receiving.ts';
 import { ClientSession, type Outgoing } from './session.ts';
@@ -174,7 +175,7 @@ export class Client implements ClientEnd {
   }
 
   send(packet: Packet): void {
-    this.wire?.send(mqtt.generate(packet, { protocolVersion: this.plan.version }));
+    this.wire?.send(encode(packet, this.plan.version));
   }
 
   onData(bytes: Buffer): void {

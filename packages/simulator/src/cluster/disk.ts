@@ -64,6 +64,8 @@ export class SimulatedDisk extends MemoryDisk {
   #power = 0;
   #failNext = 0;
   #full = false;
+  /** The region of the log: a disk has one until it is wiped. */
+  #log: (LogRegion & HardStates) | null = null;
   /** The disk was full since it was made: what ended for want of room did so for a reason. */
   wasFull = false;
   /** Runs what a completed write causes as an event of the node that owns the disk: a paused process sees it later. */
@@ -83,16 +85,19 @@ export class SimulatedDisk extends MemoryDisk {
 
   /** Entries of the log that are on the disk at this moment. */
   get durableLog(): LogRegion {
-    return this.region<LogRegion>('log-0', () => {
+    return this.#logRegion();
+  }
+
+  #logRegion(): LogRegion & HardStates {
+    this.#log ??= this.region<LogRegion & HardStates>('log-0', () => {
       throw new Error('no log store was made on this disk');
     });
+    return this.#log;
   }
 
   /** Term and vote, as a start now would find them. */
   get durableHardState(): { readonly term: number; readonly vote: string | null } {
-    const { hard, superblock } = this.region<HardStates>('log-0', () => {
-      throw new Error('no log store was made on this disk');
-    });
+    const { hard, superblock } = this.#logRegion();
     return superblock.hard.counter > hard.counter ? superblock.hard : hard;
   }
 
@@ -169,6 +174,7 @@ export class SimulatedDisk extends MemoryDisk {
   override wipe(): void {
     super.wipe();
     this.#full = false;
+    this.#log = null;
     // As in the constructor: the regions must be there.
     new MemoryLogStore(this);
   }

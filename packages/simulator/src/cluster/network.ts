@@ -59,18 +59,20 @@ export class Network {
   readonly #world: World;
   readonly #rng: Rng;
   readonly #endpoints = new Map<string, Endpoint>();
-  readonly #links = new Map<string, Link>();
+  /** By the one and the other, in both orders. */
+  readonly #links = new Map<string, Map<string, Link>>();
   #profile: NetworkProfile;
 
   constructor(world: World, rng: Rng, ids: readonly string[], profile: NetworkProfile) {
     this.#world = world;
     this.#rng = rng;
     this.#profile = profile;
+    for (const id of ids) this.#links.set(id, new Map());
     for (const [at, a] of ids.entries()) {
       for (const b of ids.slice(at + 1)) {
         const link = newLink(a, b);
-        this.#links.set(`${a}>${b}`, link);
-        this.#links.set(`${b}>${a}`, link);
+        this.#links.get(a)?.set(b, link);
+        this.#links.get(b)?.set(a, link);
       }
     }
   }
@@ -165,13 +167,13 @@ export class Network {
   }
 
   #link(a: string, b: string): Link {
-    const link = this.#links.get(`${a}>${b}`);
+    const link = this.#links.get(a)?.get(b);
     if (link === undefined) throw new Error(`no link between ${a} and ${b}`);
     return link;
   }
 
   #linksOf(id: string): Link[] {
-    return [...this.#links].filter(([key]) => key.startsWith(`${id}>`)).map(([, link]) => link);
+    return [...(this.#links.get(id)?.values() ?? [])];
   }
 
   #openBulk(link: Link, way: Direction): void {

@@ -171,8 +171,14 @@ export class SimulatedNode {
   holdersOf(index: number, term: number): string[] {
     const { directoryId } = this.#identity;
     return [...this.#lost, { directoryId, log: this.disk.durableLog }]
-      .filter(({ log }) => index <= log.compactedIndex || log.entries.get(index)?.term === term)
+      .filter(({ log }) => holdsEntry(log, index, term))
       .map((held) => held.directoryId);
+  }
+
+  /** Whether the data directory of that name holds an entry, or held it: as `holdersOf`. */
+  holds(directoryId: string, index: number, term: number): boolean {
+    if (directoryId === this.#identity.directoryId && holdsEntry(this.disk.durableLog, index, term)) return true;
+    return this.#lost.some((each) => each.directoryId === directoryId && holdsEntry(each.log, index, term));
   }
 
   /** Before the disk loses something. */
@@ -457,6 +463,10 @@ export class SimulatedNode {
     };
     return { debug: say, info: say, warn: say, error: say };
   }
+}
+
+function holdsEntry(log: LogRegion, index: number, term: number): boolean {
+  return index <= log.compactedIndex || log.entries.get(index)?.term === term;
 }
 
 const SILENT_LOGGER: TransportLogger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };

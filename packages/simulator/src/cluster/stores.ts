@@ -12,8 +12,7 @@ export function recoverFrom(
   world: World,
   rng: Rng,
 ): Promise<Recovered> {
-  world.settle();
-  return recover(storesOf(disk, identity, world, rng));
+  return world.takesTurns(recover(storesOf(disk, identity, world, rng)));
 }
 
 function storesOf(disk: SimulatedDisk, identity: DurableIdentity | null, world: World, rng: Rng): Stores {
@@ -29,14 +28,13 @@ function storesOf(disk: SimulatedDisk, identity: DurableIdentity | null, world: 
       store,
       stateStore,
       prepareInstall: (reader) => {
-        world.settle();
-        return prepareMemoryInstall(disk, reader, { clusterId: identity?.clusterId ?? null });
+        return world.takesTurns(prepareMemoryInstall(disk, reader, { clusterId: identity?.clusterId ?? null }));
       },
     },
   };
 }
 
-/** The same object, whose methods tell the world that promises are about to be made; so do those of what it returns. */
+/** The same object, whose methods tell the world that promises are about to be made and turns to be taken; so do those of what it returns. */
 function settling<T extends object>(target: T, world: World): T {
   return new Proxy(target, {
     get: (_, name) => {
@@ -46,7 +44,9 @@ function settling<T extends object>(target: T, world: World): T {
       return (...args: unknown[]): unknown => {
         world.settle();
         const result: unknown = Reflect.apply(value, target, args);
-        if (name !== 'open' || !(result instanceof Promise)) return result;
+        if (!(result instanceof Promise)) return result;
+        void world.takesTurns(result);
+        if (name !== 'open') return result;
         return result.then((opened: object) => settling(opened, world));
       };
     },

@@ -51,6 +51,8 @@ export class SimulatedTransport implements Transport {
   readonly #connected = new Map<string, Hello>();
   readonly #directories = new DirectoryMemory();
   readonly #rejected = new Set<string>();
+  /** Between two frames a reader has nothing at hand, and the network brings whole ones. */
+  readonly #reader = new FrameReader({ maxFrameBytes: MAX_FRAME_BYTES });
   #running = false;
 
   constructor(options: SimulatedTransportOptions) {
@@ -183,8 +185,7 @@ export class SimulatedTransport implements Transport {
   }
 
   #receive(peer: string, bytes: Buffer): void {
-    const reader = new FrameReader({ maxFrameBytes: MAX_FRAME_BYTES });
-    reader.push(bytes, (frame) => {
+    this.#reader.push(bytes, (frame) => {
       this.#frame(peer, frame);
       return true;
     });
@@ -201,7 +202,7 @@ export class SimulatedTransport implements Transport {
 }
 
 function bytesOf(frame: EncodedFrame): Buffer {
-  if (frame.attachments.length === 0)
-    return Buffer.from(frame.head.buffer, frame.head.byteOffset, frame.head.byteLength);
-  return Buffer.concat([frame.head, ...frame.attachments], frame.sizeBytes);
+  const { head, attachments } = frame;
+  if (attachments.length > 0) return Buffer.concat([head, ...attachments], frame.sizeBytes);
+  return Buffer.isBuffer(head) ? head : Buffer.from(head.buffer, head.byteOffset, head.byteLength);
 }

@@ -3,7 +3,7 @@ import { Rng } from './random.ts';
 import { Trace, type TraceValue } from './trace.ts';
 import { Violation } from './violation.ts';
 
-/** Events run between two looks at the real event loop: it is held up no longer than a few milliseconds. */
+/** Events run between two turns of the real event loop: it is held up no longer than a fraction of a second. */
 const EVENTS_PER_SLICE = 20_000;
 
 /**
@@ -18,6 +18,8 @@ export class World {
   readonly #counts = new Map<string, number>();
   #nowMs = 0;
   #unsettled = false;
+  /** Operations under way that wait for turns of the real event loop. */
+  #taking = 0;
   #violation: Violation | null = null;
   #events = 0;
 
@@ -64,6 +66,20 @@ export class World {
     this.#unsettled = true;
   }
 
+  /**
+   * As `settle`, for an operation that waits for turns of the real event loop in between, as those do that must not hold it up
+   * for long: until it ends every settling takes a turn.
+   */
+  takesTurns<T>(operation: Promise<T>): Promise<T> {
+    this.settle();
+    this.#taking++;
+    const ended = (): void => {
+      this.#taking--;
+    };
+    operation.then(ended, ended);
+    return operation;
+  }
+
   /** Ends the simulation with what is broken; the first one counts. */
   fail(error: unknown): void {
     if (this.#violation !== null) return;
@@ -76,7 +92,7 @@ export class World {
   /** Runs everything up to `untilMs`, or until something is broken or `done` says so. */
   async run(untilMs: number, done: () => boolean = () => false): Promise<void> {
     let sliced = 0;
-    await macrotask();
+    await turn();
     while (this.#violation === null && this.#queue.peekMs() <= untilMs && !done()) {
       const event = this.#queue.pop();
       if (event === undefined) break;
@@ -87,18 +103,28 @@ export class World {
       } catch (error) {
         this.fail(error);
       }
-      if (this.#unsettled || ++sliced >= EVENTS_PER_SLICE) {
+      if (++sliced >= EVENTS_PER_SLICE || (this.#unsettled && this.#taking > 0)) {
         this.#unsettled = false;
         sliced = 0;
-        await macrotask();
+        await turn();
+      } else if (this.#unsettled) {
+        this.#unsettled = false;
+        await reactions();
       }
     }
     if (this.#violation === null && this.#queue.peekMs() > untilMs) this.#nowMs = untilMs;
   }
 }
 
-/** Resolves when every promise reaction that is possible by now has run. */
-function macrotask(): Promise<void> {
+/** Resolves when every promise reaction that is possible by now has run: Node takes the next tick when none is left. */
+function reactions(): Promise<void> {
+  return new Promise((resolve) => {
+    process.nextTick(resolve);
+  });
+}
+
+/** As `reactions`, and what waits for a turn of the event loop has had one. */
+function turn(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });

@@ -1,9 +1,11 @@
+import { performance } from 'node:perf_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { asBuffer, readU64, Scratch, writeU64 } from '../bytes.ts';
 import { StorageError } from '../errors.ts';
 import { type LevelDatabase, SYNC } from '../level/level-database.ts';
 import type { SnapshotSource, StateRecord } from '../snapshot/types.ts';
+import { TurnShare } from '../turn-share.ts';
 import type { RecordKey, StatePosition, StateStore, StateWrite } from '../types.ts';
 import { WriteGate } from '../write-gate.ts';
 import { RecordHash } from './record-hash.ts';
@@ -18,9 +20,11 @@ const POSITION_BYTES = 20;
 const LOAD_SLICE_RECORDS = 1000;
 const LOAD_SLICE_BYTES = 256 << 10;
 const HASH_SLICE_RECORDS = 256;
-/** A write gathers this much before it lets other work run: one to two milliseconds. */
-const WRITE_SLICE_OPERATIONS = 512;
-const WRITE_SLICE_BYTES = 512 << 10;
+/** A write gathers this much before it looks whether other work is to run: less than a millisecond. */
+const WRITE_SLICE_OPERATIONS = 128;
+const WRITE_SLICE_BYTES = 128 << 10;
+
+const now = (): number => performance.now();
 
 export interface LevelStateStoreOptions {
   /** The opened state database; it stays the opener's to close, after this store. */
@@ -153,25 +157,32 @@ export class LevelStateStore implements StateStore, SnapshotSource {
     this.#gate.beginClose();
   }
 
+  /** One batch, so that it is atomic; filled in turns of their own. */
   async #writeBatch({ position, puts, deletes }: StateWrite): Promise<void> {
     const batch = this.#database.level.batch();
+    const share = new TurnShare(now);
+    share.begin();
     let operations = 0;
     let bytes = 0;
     for (const [key, value] of puts) {
       batch.put(this.#recordKey(key), this.#recordValue(key, value));
       bytes += key.length + value.length;
-      if (++operations >= WRITE_SLICE_OPERATIONS || bytes >= WRITE_SLICE_BYTES) {
-        operations = 0;
-        bytes = 0;
-        await nextTurn();
-      }
+      if (++operations < WRITE_SLICE_OPERATIONS && bytes < WRITE_SLICE_BYTES) continue;
+      operations = 0;
+      bytes = 0;
+      if (!share.isSpent) continue;
+      share.end();
+      await nextTurn();
+      share.begin();
     }
     for (const key of deletes) {
       batch.del(this.#recordKey(key));
-      if (++operations >= WRITE_SLICE_OPERATIONS) {
-        operations = 0;
-        await nextTurn();
-      }
+      if (++operations < WRITE_SLICE_OPERATIONS) continue;
+      operations = 0;
+      if (!share.isSpent) continue;
+      share.end();
+      await nextTurn();
+      share.begin();
     }
     batch.put(this.#positionKey(), encodePosition(position));
     await batch.write(SYNC);

@@ -1,53 +1,39 @@
 import { once } from 'node:events';
 import net from 'node:net';
-import type { TcpClientSocket } from '../../../../packages/node/src/listener/client-socket.ts';
 import { MqttListener } from '../../../../packages/node/src/listener/mqtt-listener.ts';
 import { assert, suite } from '../../../support/suite.ts';
 import { waitFor } from '../../../support/wait.ts';
+import { Accepted, listenerConfig, type Recorder, recorder } from './harness.ts';
 
 const test = suite('MQTT listener');
 
 const MIB = 1024 * 1024;
 
-/** A broker that keeps what it is told. */
-class Accepted {
-  readonly socket: TcpClientSocket;
-  receivedBytes = 0;
-  chunks = 0;
-  drains = 0;
-  closed = 0;
-  onChunk: () => void = () => {};
-
-  constructor(socket: TcpClientSocket) {
-    this.socket = socket;
-  }
-
-  receive(chunk: Buffer): void {
-    this.receivedBytes += chunk.length;
-    this.chunks++;
-    this.onChunk();
-  }
-
-  drained(): void {
-    this.drains++;
-  }
-
-  socketClosed(): void {
-    this.closed++;
-  }
-}
-
 let accepted: Accepted[];
 let fatal: unknown[];
+let refused: number;
 let listener: MqttListener;
+let log: Recorder;
 let port: number;
 let clients: net.Socket[];
 
 test.before.each(async () => {
   accepted = [];
   fatal = [];
+  refused = 0;
   clients = [];
-  listener = new MqttListener({
+  log = recorder();
+  listener = makeListener(0);
+  port = await listener.listen();
+});
+
+function makeListener(
+  bindPort: number,
+  limits: { maxConnections?: number; hasRoom?: () => boolean } = {},
+): MqttListener {
+  const { maxConnections, ...rest } = limits;
+  const made = new MqttListener({
+    config: listenerConfig({ bind: { host: '127.0.0.1', port: bindPort }, ...(maxConnections && { maxConnections }) }),
     broker: {
       accept: (socket) => {
         const connection = new Accepted(socket);
@@ -55,14 +41,20 @@ test.before.each(async () => {
         return connection;
       },
     },
-    logger: { error: () => {} },
+    logger: log,
     onFatal: (error) => {
       fatal.push(error);
-      listener.destroy();
+      made.destroy();
     },
+    handshakeTimeoutMs: 10_000,
+    maxPacketSizeBytes: MIB,
+    onRefused: () => {
+      refused++;
+    },
+    ...rest,
   });
-  port = await listener.listen({ host: '127.0.0.1', port: 0 });
-});
+  return made;
+}
 
 test.after.each(() => {
   for (const client of clients) client.destroy();
@@ -203,14 +195,34 @@ test('an error of the broker is fatal, and nobody is served after it', async () 
 });
 
 test('an address in use is an error of listen', async () => {
-  const other = new MqttListener({
-    broker: { accept: (socket) => new Accepted(socket) },
-    logger: { error: () => {} },
-    onFatal: () => {},
-  });
-  await assert.rejects(other.listen({ host: '127.0.0.1', port }), 'EADDRINUSE');
+  const other = makeListener(port);
+  await assert.rejects(other.listen(), 'EADDRINUSE');
   assert.not.ok(other.listening);
   other.destroy();
+});
+
+test('beyond its limit, or that of the node, a socket is closed unread and counted', async () => {
+  let room = true;
+  const small = makeListener(0, { maxConnections: 2, hasRoom: () => room });
+  const smallPort = await small.listen();
+  const first = await dial({ port: smallPort });
+  await dial({ port: smallPort });
+  const closed = async (): Promise<void> => {
+    const client = net.connect(smallPort, '127.0.0.1');
+    await once(client.resume(), 'close');
+  };
+  await closed();
+  assert.is(small.refusedTotal, 1);
+  first.client.destroy();
+  await waitFor(() => small.socketCount === 1, { what: 'room', intervalMs: 1 });
+  room = false;
+  await closed();
+  assert.is(small.refusedTotal, 2);
+  room = true;
+  await dial({ port: smallPort });
+  assert.is(refused, 2);
+  assert.is(accepted.length, 3);
+  small.destroy();
 });
 
 test.run();

@@ -1,7 +1,6 @@
 import type { CheckpointRecords, CheckpointTaker } from '@quorate/broker';
 import { decodeConfiguration } from '@quorate/consensus';
 import { MemoryDisk, MemorySnapshotStore, MemoryStateStore, type StateWrite } from '@quorate/storage';
-import { mergeCheckpoints } from '../../../../packages/node/src/runtime/checkpoint-merge.ts';
 import { Checkpointer } from '../../../../packages/node/src/runtime/checkpointer.ts';
 import { RecordSum } from '../../../../packages/node/src/runtime/record-sum.ts';
 import { isConfigurationKey } from '../../../../packages/node/src/runtime/stored-configuration.ts';
@@ -12,7 +11,8 @@ const test = suite('checkpointer');
 
 const MIB = 1024 * 1024;
 const COMPACT_ENTRIES = 4096;
-const SLICE = 512;
+const SLICE = 256;
+const SLICES_PER_TURN = 16;
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const text = (data: Uint8Array): string => Buffer.from(data).toString();
 
@@ -62,12 +62,16 @@ async function make(compactedIndex = 0) {
   const sums: [index: number, sum: string][] = [];
   const fatal: unknown[] = [];
   let deferred: (() => void)[] = [];
+  const clock = { nowMs: 0, stepMs: 100 };
   const snapshots = new MemorySnapshotStore(disk);
   const checkpointer = new Checkpointer(
     {
       log: { termAt: async (index) => (index > 1_000_000 ? null : 3) },
       snapshots,
-      nowMs: () => 0,
+      nowMs: () => {
+        clock.nowMs += clock.stepMs;
+        return clock.nowMs;
+      },
       defer: (task) => deferred.push(task),
       compactEntries: COMPACT_ENTRIES,
       compact: (index, term) => compacted.push([index, term]),
@@ -88,9 +92,10 @@ async function make(compactedIndex = 0) {
     compacted,
     sums,
     fatal,
+    clock,
     add: (of: CheckpointRecords, compactIndex = 0, logBytes = 0) => {
       const made = taker(of);
-      checkpointer.add(made, factsAt(of.appliedIndex), compactIndex, logBytes);
+      checkpointer.add(() => made, factsAt(of.appliedIndex), compactIndex, logBytes);
       return made;
     },
     /** One turn of what was deferred. */
@@ -110,22 +115,38 @@ async function make(compactedIndex = 0) {
 
 const positions = (writes: readonly StateWrite[]): number[] => writes.map(({ position }) => position.appliedIndex);
 
-test('one write at a time; what comes meanwhile becomes one write, however much it is', async () => {
+test('one write at a time, and one gathered meanwhile; further ones are missed and cost nothing', async () => {
   const { checkpointer, disk, writes, add, end } = await make();
   disk.stall();
+  assert.ok(checkpointer.accepts);
   add(records(10, { a: '1' }));
   await settle();
-  for (let index = 11; index <= 30; index++) {
-    add(records(index, { [`k${String(index % 3)}`]: String(index) }));
-    assert.ok(checkpointer.waiting <= 2);
+  assert.ok(checkpointer.accepts, 'one may be gathered beside the write');
+  assert.is(add(records(11, { b: '1' })).turns, 1, 'at once, not when the write has ended');
+  for (let index = 12; index <= 30; index++) {
+    assert.not.ok(checkpointer.accepts);
+    assert.is(add(records(index, { c: '1' })).turns, 0);
   }
   assert.equal(positions(writes), [10]);
   await end();
-  assert.equal(positions(writes), [10, 30]);
-  assert.equal(recordsOf(writes[1]), { k0: '30', k1: '28', k2: '29' });
+  assert.equal(positions(writes), [10, 11]);
+  assert.equal(recordsOf(writes[1]), { b: '1' });
+  assert.ok(checkpointer.accepts);
   await end();
-  assert.is(checkpointer.waiting, 0);
+  add(records(31));
+  await end();
+  assert.equal(positions(writes), [10, 11, 31]);
   await checkpointer.stop();
+});
+
+test('one that is not gathered yet stands in the way of the next: that would have it gathered at once', async () => {
+  const { checkpointer, writes, add, turn } = await make();
+  add(records(10, Object.fromEntries(Array.from({ length: SLICE * 3 }, (_, at) => [String(at), 'v']))));
+  assert.not.ok(checkpointer.accepts);
+  assert.is(add(records(11)).turns, 0);
+  while (turn() > 0) await settle();
+  assert.ok(checkpointer.accepts);
+  assert.equal(positions(writes), [10]);
 });
 
 /** Without the configuration. */
@@ -134,7 +155,7 @@ function recordsOf(write: StateWrite | undefined): Record<string, string> {
   return Object.fromEntries(puts.map(([key, value]) => [text(key), text(value)] as const).sort());
 }
 
-test('with each checkpoint goes the configuration in force there, of merged ones that of the last', async () => {
+test('with each checkpoint goes the configuration in force there', async () => {
   const { disk, writes, add, end } = await make();
   disk.stall();
   for (const index of [10, 11, 12]) add(records(index));
@@ -143,18 +164,8 @@ test('with each checkpoint goes the configuration in force there, of merged ones
   const stored = writes.map(({ puts }) => puts.filter(([key]) => isConfigurationKey(key)));
   assert.equal(
     stored.map((each) => each.map(([, value]) => decodeConfiguration(value).voters)),
-    [[['of 10']], [['of 12']]],
+    [[['of 10']], [['of 11']]],
   );
-});
-
-test('two checkpoints merged do what the two do one after the other', () => {
-  const earlier = records(1, { kept: '1', changed: '1', removed: '1' }, ['gone', 'back']);
-  const later = records(2, { changed: '2', back: '2' }, ['removed']);
-  const merged = mergeCheckpoints(earlier, later);
-  const puts = merged.puts.map(([key, value]) => `${text(key)}=${text(value)}`);
-  assert.equal(puts.sort(), ['back=2', 'changed=2', 'kept=1']);
-  assert.equal(merged.deletes.map(text).sort(), ['gone', 'removed']);
-  assert.is(merged.appliedIndex, 2);
 });
 
 test('records are gathered and summed in slices, in turns of their own', async () => {
@@ -177,18 +188,36 @@ test('records are gathered and summed in slices, in turns of their own', async (
   assert.equal(sums, [[10, whole.value().toString('hex')]]);
 });
 
-test('of merged checkpoints no sum is told: it would be that of neither', async () => {
-  const { disk, sums, add, end } = await make();
+test('a turn takes several slices while there is time, and never more than its bound', async () => {
+  const { clock, writes, add, turn } = await make();
+  const many = (count: number): Record<string, string> =>
+    Object.fromEntries(Array.from({ length: count }, (_, at) => [`k${String(at)}`, 'v']));
+  clock.stepMs = 0;
+  const made = add(records(10, many(SLICE * SLICES_PER_TURN * 2)));
+  assert.is(made.turns, SLICES_PER_TURN, 'on a clock that stands still');
+  while (turn() > 0) await settle();
+  assert.is(writes.length, 1);
+  // The first turn of a task has 2 ms, and there are two looks at the clock before that of the first slice.
+  clock.stepMs = 0.9;
+  assert.is(add(records(11, many(SLICE * 100))).turns, 3);
+});
+
+test('no sum is told of a checkpoint behind missed ones: it stands for more than those of other nodes', async () => {
+  const { disk, writes, sums, add, end } = await make();
   disk.stall();
   for (const index of [10, 11, 12]) add(records(index, { a: String(index) }));
   await settle();
   await end();
   await end();
-  add(records(13, { a: '13' }));
-  await settle();
+  for (const index of [13, 14]) {
+    add(records(index, { a: String(index) }));
+    await settle();
+    await end();
+  }
+  assert.equal(positions(writes), [10, 11, 13, 14]);
   assert.equal(
     sums.map(([index]) => index),
-    [10, 13],
+    [10, 11, 14],
   );
 });
 
@@ -241,7 +270,7 @@ test('the first error is told once; nothing is written after it', async () => {
   assert.equal(positions(writes), [10_000]);
   assert.equal(compacted, []);
   assert.is(fatal.length, 1);
-  assert.is(checkpointer.waiting, 0);
+  assert.not.ok(checkpointer.accepts);
 });
 
 test('a dump holds writes back, and is of one checkpoint', async () => {
@@ -259,7 +288,7 @@ test('a dump holds writes back, and is of one checkpoint', async () => {
   for (let at = 0; at < 5; at++) await settle();
   assert.equal(positions(writes), [10], 'nothing is written beside the dump');
   assert.is(dumped, undefined);
-  assert.is(checkpointer.waiting, 2, 'the dump counts as one: the leader asks for no further checkpoint');
+  assert.not.ok(checkpointer.accepts, 'the leader asks for no further checkpoint');
   disk.release();
   await dumping;
   assert.is(dumped, 10);
@@ -267,7 +296,7 @@ test('a dump holds writes back, and is of one checkpoint', async () => {
   assert.equal([info?.index, info?.term, info?.stampMs, info?.clusterId], [10, 1, 100, 'c']);
   assert.equal(decodeConfiguration(info?.configuration ?? bytes('')).voters, ['of 10']);
   for (let at = 0; at < 5; at++) await settle();
-  assert.equal(positions(writes), [10, 12]);
+  assert.equal(positions(writes), [10, 11]);
   await checkpointer.stop();
 });
 
@@ -311,6 +340,12 @@ test('a hand-over waits for the write in flight and drops what waits: it belongs
   add(records(11), 11, 100 * MIB);
   const other = new MemoryStateStore(new MemoryDisk());
   await other.open();
+  const later: StateWrite[] = [];
+  const { write } = other;
+  other.write = async (one) => {
+    later.push(one);
+    await write.call(other, one);
+  };
   let given: unknown = null;
   const over = checkpointer.handOver(async (before) => {
     given = before;
@@ -324,14 +359,8 @@ test('a hand-over waits for the write in flight and drops what waits: it belongs
   await over;
   disk.release();
   assert.is(given, store);
-  assert.is(checkpointer.waiting, 0);
+  assert.ok(checkpointer.accepts);
   assert.equal(positions(writes), [10]);
-  const later: StateWrite[] = [];
-  const { write } = other;
-  other.write = async (one) => {
-    later.push(one);
-    await write.call(other, one);
-  };
   // Counted from where the log begins now.
   add(records(9_100), 9_100);
   await settle();
@@ -369,7 +398,10 @@ test('a stop waits for the write in flight, gives up what waits, and closes the 
   await settle();
   assert.is(turn(), 0);
   assert.equal(positions(writes), [10]);
-  assert.equal(sums.length, 1);
+  assert.equal(
+    sums.map(([index]) => index),
+    [10, 11],
+  );
   await assert.rejects(store.write({ position: { appliedIndex: 1, appliedTerm: 1 }, puts: [], deletes: [] }));
 });
 

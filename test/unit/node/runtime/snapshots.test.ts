@@ -162,7 +162,7 @@ test('checkpoints go on from it: the next ones are written to the new store, and
   const state = new State();
   Object.assign(state, { appliedIndex: INDEX + 1, appliedTerm: 3, nowMs: 600, clusterId: 'c' });
   const facts = { index: INDEX + 1, term: 3, stampMs: 600, configuration: MEMBERS };
-  b.checkpointer.add(new CheckpointTaker(state), facts, INDEX, 0);
+  b.checkpointer.add(() => new CheckpointTaker(state), facts, INDEX, 0);
   for (let at = 0; at < 5; at++) await settle();
   await b.checkpointer.stop();
   const store = new MemoryStateStore(b.disk);
