@@ -75,6 +75,10 @@ export class Network {
     }
   }
 
+  get profile(): NetworkProfile {
+    return this.#profile;
+  }
+
   setProfile(profile: NetworkProfile): void {
     this.#profile = profile;
   }
