@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { startCluster, type TestCluster, waitFor } from '../support/cluster.ts';
 import { filesOf, flipByte, truncate } from '../support/damage.ts';
@@ -60,6 +60,13 @@ const FAULTS: readonly Fault[] = [
     damage: (at) => truncate(newest(at, stateFolder(at), /^MANIFEST/), 0.2),
   },
   { name: 'both slots of the superblock', expect: 'found', damage: breakSuperblock },
+  {
+    name: 'everything but its identity deleted',
+    expect: 'found',
+    damage: (at) => {
+      for (const name of readdirSync(at)) if (name !== 'identity.json') rmSync(join(at, name), { recursive: true });
+    },
+  },
 ];
 
 function newest(dataDir: string, folder: string, pattern: RegExp): string {

@@ -1,8 +1,9 @@
 /** Elections: pre-vote, votes, leader stickiness (thesis sections 3.4, 4.2.3, 9.6; etcd raft). */
 import { isVoter, voteOutcome, voters } from './configuration.ts';
+import { resetElectionTimer, resetPreVoteTimer } from './election-timer.ts';
 import { failReads } from './read-index.ts';
 import { becomeFollower, becomeLeader } from './roles.ts';
-import { type CoreState, resetElectionTimer } from './state.ts';
+import type { CoreState } from './state.ts';
 import type { NodeId, VoteRequest, VoteResponse } from './types.ts';
 
 /** Starts a pre-vote when no leader was heard for the drawn time. */
@@ -55,7 +56,8 @@ function standFor(state: CoreState, role: 'preCandidate' | 'candidate'): void {
   state.role = role;
   state.leader = null;
   state.votes.clear();
-  resetElectionTimer(state);
+  if (role === 'candidate') resetElectionTimer(state);
+  else resetPreVoteTimer(state);
 }
 
 /** This node's own vote counts from the moment it is durable. */

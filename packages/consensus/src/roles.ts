@@ -1,9 +1,10 @@
 /** Transitions between roles. */
 import { invariant } from './assert.ts';
 import { members, tagOf } from './configuration.ts';
+import { resetElectionTimer } from './election-timer.ts';
 import { Progress } from './progress.ts';
 import { failReads } from './read-index.ts';
-import { type CoreState, resetElectionTimer } from './state.ts';
+import type { CoreState } from './state.ts';
 import { type Entry, EntryType, type NodeId } from './types.ts';
 
 /** Follows `leader`, or nobody yet, in `term`, which is not below the current one. */

@@ -107,7 +107,7 @@ export class CoreState {
     this.handedIndex = initial.appliedIndex;
     this.log.applied(initial.appliedIndex, options.recentLogBytes);
     this.configurations.compact(initial.appliedIndex);
-    resetElectionTimer(this);
+    this.electionDueMs = this.nowMs + options.electionTimeoutMs + this.random.below(options.electionTimeoutMs);
   }
 
   /** Whether this node votes in its current configuration. */
@@ -125,12 +125,6 @@ export class CoreState {
     const { currentIndex, previous } = this.configurations;
     return currentIndex > this.commitIndex && previous !== null && isVoter(previous, this.id);
   }
-}
-
-/** A new random timeout in [electionTimeoutMs, 2 x electionTimeoutMs) from now. */
-export function resetElectionTimer(state: CoreState): void {
-  const timeoutMs = state.options.electionTimeoutMs;
-  state.electionDueMs = state.nowMs + timeoutMs + state.random.below(timeoutMs);
 }
 
 function checkOptions(options: CoreOptions): void {

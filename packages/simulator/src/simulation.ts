@@ -3,6 +3,7 @@ import type { Recovered, Replica } from '@quorate/node/runtime';
 import { Configurations } from './check/configurations.ts';
 import { DeliveryChecker } from './check/delivery-checker.ts';
 import { LogChecker } from './check/log-checker.ts';
+import { ProgressChecker } from './check/progress-checker.ts';
 import { PromiseChecker } from './check/promise-checker.ts';
 import { Reference } from './check/reference.ts';
 import { RegisterChecker } from './check/register-checker.ts';
@@ -71,6 +72,7 @@ class Simulation {
   readonly #log: LogChecker;
   readonly #configurations: Configurations;
   readonly #promises: PromiseChecker;
+  readonly #progress: ProgressChecker;
   readonly #serving: ServingChecker;
   readonly #registers: RegisterChecker;
   readonly #deliveries: DeliveryChecker;
@@ -104,6 +106,12 @@ class Simulation {
       nowMs,
       leaseMs: profile.tuning.leaseMs,
       configurations: this.#configurations,
+    });
+    this.#progress = new ProgressChecker({
+      cluster: this.#cluster,
+      configurations: this.#configurations,
+      committed: () => this.#log.committed,
+      nowMs,
     });
     const watcher = this.#clientWatcher();
     this.#clients = profile.plans.map(
@@ -140,6 +148,7 @@ class Simulation {
     this.#cluster.start();
     for (const client of this.#clients) client.start();
     if (Number.isFinite(this.profile.faultEveryMs)) this.#faults.start();
+    this.#watchProgress();
     await world.run(this.#seconds * 1000);
     if (world.violation !== null) return;
     this.#faults.heal();
@@ -166,6 +175,13 @@ class Simulation {
     }
     if (world.violation === null) this.#compareAll();
     this.#count();
+  }
+
+  #watchProgress(): void {
+    this.world.after(LOOK_EVERY_MS, () => {
+      this.#progress.look();
+      if (this.#busy) this.#watchProgress();
+    });
   }
 
   #createCluster(profile: Profile, mutation: Mutation): Cluster {
@@ -338,6 +354,7 @@ class Simulation {
     world.count('entries committed', this.#log.committed);
     world.count('configurations', this.#configurations.changes);
     world.count('terms with a leader', this.#log.leaderChanges);
+    world.count('stretches in which a majority went on', this.#progress.stretches);
     world.count('states compared', this.#log.statesCompared);
     world.count('packets to clients', this.#serving.packets);
     world.count('acknowledgements', this.#serving.acks);

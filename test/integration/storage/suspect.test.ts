@@ -73,6 +73,25 @@ test(
 );
 
 test(
+  'log and superblock deleted by hand, before anything was written and after: doubted, as votes may be forgotten',
+  withDirectory(async (path) => {
+    const remove = async (): Promise<void> => {
+      for (const name of ['log', 'superblock-0', 'state-1', 'current.json'])
+        await rm(join(path, name), { recursive: true, force: true });
+    };
+    assert.equal(await start(path), { suspect: null, doubts: [] });
+    assert.equal(await start(path), { suspect: null, doubts: [] });
+    await remove();
+    assert.match((await start(path)).doubts.join(), /superblock-0 is gone, but the log was in use/);
+    assert.match((await start(path, true)).suspect?.reasons.join() ?? '', /superblock-0 is gone/);
+    assert.equal(await start(path), { suspect: null, doubts: [] });
+    await fill(path);
+    await remove();
+    assert.match((await start(path)).doubts.join(), /superblock-0 is gone/);
+  }),
+);
+
+test(
   'lost log entries: kept until cleared, with how far the log once went; then gone for good',
   withDirectory(async (path) => {
     await fill(path);

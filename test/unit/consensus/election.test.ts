@@ -57,6 +57,50 @@ test('waits between one and two election timeouts, by the seed (section 3.4)', (
   assert.ok(new Set(waits).size > 20);
 });
 
+/** How long after it last heard `leader` the node stands. */
+function waitAfter(leader: string, id: string, voters: readonly string[], seed: number): number {
+  const node = new TestNode({ ...OPTIONS, id, seed }, initialOf(voters));
+  node.step({ kind: 'tick', nowMs: 5000 });
+  node.step({ kind: 'message', from: leader, message: heartbeat(1) });
+  node.take();
+  return untilItStands(node, 5000).nowMs - 5000;
+}
+
+test('the successors of a silent leader stand in turns, within one and a half election timeouts (divergence 3.4)', () => {
+  for (const voters of [THREE, ['n1', 'n2', 'n3', 'n4', 'n5']]) {
+    const slotMs = ELECTION_TIMEOUT_MS / 2 / (voters.length - 1);
+    for (const [at, leader] of voters.entries()) {
+      for (let seed = 0; seed < 20; seed++) {
+        let beforeMs = ELECTION_TIMEOUT_MS - slotMs / 2;
+        for (let turn = 1; turn < voters.length; turn++) {
+          const waitMs = waitAfter(leader, voters[(at + turn) % voters.length] as string, voters, seed);
+          assert.ok(waitMs >= ELECTION_TIMEOUT_MS && waitMs < 1.5 * ELECTION_TIMEOUT_MS, `${waitMs} ms`);
+          // Two clocks are read in whole milliseconds.
+          assert.ok(waitMs - beforeMs >= slotMs / 2 - 2, `turn ${turn}: ${waitMs} ms after ${beforeMs} ms`);
+          beforeMs = waitMs;
+        }
+      }
+    }
+  }
+  const waits = Array.from({ length: 50 }, (_, seed) => waitAfter('n1', 'n2', THREE, seed));
+  assert.ok(new Set(waits).size > 10, 'and not all at the very same moment of their turns');
+});
+
+test('a leader that is not a voter any more has no successors: the wait is random', () => {
+  const waits = Array.from({ length: 50 }, (_, seed) => waitAfter('n9', 'n2', THREE, seed));
+  assert.ok(waits.every((wait) => wait >= ELECTION_TIMEOUT_MS && wait < 2 * ELECTION_TIMEOUT_MS));
+  assert.ok(waits.some((wait) => wait > 1.6 * ELECTION_TIMEOUT_MS));
+});
+
+test('a pre-candidate asks again within half an election timeout', () => {
+  const node = single();
+  const { nowMs: firstMs } = untilItStands(node, 1);
+  const { nowMs: secondMs } = untilItStands(node, firstMs + 1);
+  assert.ok(secondMs - firstMs >= ELECTION_TIMEOUT_MS / 4, `${secondMs - firstMs} ms`);
+  assert.ok(secondMs - firstMs <= ELECTION_TIMEOUT_MS / 2, `${secondMs - firstMs} ms`);
+  assert.is(node.status.term, 0);
+});
+
 test('pre-vote comes first and changes no term (section 9.6)', () => {
   const node = single();
   const { sends } = untilItStands(node, 1);

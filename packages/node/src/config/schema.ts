@@ -102,7 +102,7 @@ export const SCHEMA = {
   },
   raft: {
     electionTimeoutMs: integer({
-      doc: 'A follower that hears nothing for this long, up to twice as long at random, starts an election.',
+      doc: 'A follower that hears nothing for this long, and its turn of half as long again, starts an election.',
       default: 600,
       min: 100,
       max: 60_000,

@@ -1,5 +1,5 @@
 import type { AppliedEntry } from '@quorate/broker';
-import { type Message, members, type Status } from '@quorate/consensus';
+import { type Entry, type Message, members, type Status } from '@quorate/consensus';
 import type { Replica } from '@quorate/node/runtime';
 import type { SimulatedNode } from '../cluster/simulated-node.ts';
 import { demand } from '../world/violation.ts';
@@ -30,6 +30,8 @@ interface Acknowledged {
 export class PromiseChecker {
   readonly #options: PromiseCheckerOptions;
   readonly #acknowledged = new Map<string, Acknowledged>();
+  /** By term of a leader and index: the term of the entry that it has sent for that place. */
+  readonly #sent = new Map<number, Map<number, number>>();
   /** By node: what it said as leader of a term that is committed. */
   readonly #committed = new Map<string, { readonly term: number; readonly index: number }>();
   /** By node: the last status whose configuration was looked at. */
@@ -130,6 +132,7 @@ export class PromiseChecker {
         if (message.success) this.#acknowledges(node, message.term, message.matchIndex);
         return;
       case 'appendRequest':
+        this.#remember(message.term, message.entries);
         this.#commits(node, message.term, message.commitIndex);
         return;
       default:
@@ -147,11 +150,29 @@ export class PromiseChecker {
     );
   }
 
+  #remember(term: number, entries: readonly Entry[]): void {
+    let sent = this.#sent.get(term);
+    if (sent === undefined) {
+      sent = new Map();
+      this.#sent.set(term, sent);
+    }
+    for (const entry of entries) sent.set(entry.index, entry.term);
+  }
+
   #acknowledges(node: SimulatedNode, term: number, index: number): void {
     demand(
       isDurable(node, index) && node.disk.durableHardState.term >= term,
       'acknowledged-is-durable',
       () => `${node.id} acknowledges ${index} in term ${term} and has not got it on its disk`,
+    );
+    const { compactedIndex, entries } = node.disk.durableLog;
+    const meant = this.#sent.get(term)?.get(index);
+    const found = entries.get(index)?.term;
+    demand(
+      index <= compactedIndex || meant === undefined || found === meant,
+      'acknowledged-is-what-was-sent',
+      () =>
+        `${node.id} acknowledges ${index} in term ${term}, whose leader sent an entry of term ${meant}; on its disk is one of term ${found}`,
     );
     const { directoryId } = node;
     const before = this.#acknowledged.get(node.id);

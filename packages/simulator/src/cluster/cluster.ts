@@ -120,6 +120,10 @@ export class Cluster {
     this.#reach();
   }
 
+  get networkIsNormal(): boolean {
+    return this.network.profile === this.#options.network;
+  }
+
   normalNetwork(): void {
     this.network.setProfile(this.#options.network);
   }

@@ -57,6 +57,7 @@ export class SimulatedDisk extends MemoryDisk {
   readonly #world: World;
   readonly #rng: Rng;
   readonly #mutation: DiskMutation;
+  readonly #normal: DiskProfile;
   #profile: DiskProfile;
   #queue: Pending[] = [];
   #busy = false;
@@ -77,6 +78,7 @@ export class SimulatedDisk extends MemoryDisk {
     super();
     this.#world = world;
     this.#rng = rng;
+    this.#normal = profile;
     this.#profile = profile;
     this.#mutation = mutation;
     // A store makes its region of the disk: it must be there before anybody looks into it.
@@ -154,6 +156,11 @@ export class SimulatedDisk extends MemoryDisk {
       } else this.#queue.push({ action, steps, resolve, reject, fails });
       this.#next();
     });
+  }
+
+  /** Slower than it was made, or stalled, full, or about to fail. */
+  get troubled(): boolean {
+    return this.#held || this.#full || this.#failNext > 0 || this.#profile !== this.#normal;
   }
 
   get full(): boolean {

@@ -77,6 +77,10 @@ export class Network {
     }
   }
 
+  get profile(): NetworkProfile {
+    return this.#profile;
+  }
+
   setProfile(profile: NetworkProfile): void {
     this.#profile = profile;
   }

@@ -2,11 +2,19 @@ import type { Rng } from '../world/random.ts';
 import { CLIENT_FAULTS } from './clients.ts';
 import type { FaultContext, Faults } from './context.ts';
 import { DISK_FAULTS } from './disks.ts';
+import { LEADER_FAULTS } from './leaders.ts';
 import { MEMBER_FAULTS } from './members.ts';
 import { NETWORK_FAULTS } from './networks.ts';
 import { PROCESS_FAULTS } from './processes.ts';
 
-const FAULTS: Faults = { ...PROCESS_FAULTS, ...NETWORK_FAULTS, ...DISK_FAULTS, ...MEMBER_FAULTS, ...CLIENT_FAULTS };
+const FAULTS: Faults = {
+  ...PROCESS_FAULTS,
+  ...NETWORK_FAULTS,
+  ...LEADER_FAULTS,
+  ...DISK_FAULTS,
+  ...MEMBER_FAULTS,
+  ...CLIENT_FAULTS,
+};
 
 /** By the name under which they are counted. */
 export const FAULT_KINDS: readonly string[] = Object.keys(FAULTS);

@@ -133,6 +133,10 @@ export class DataDirectory {
       superblockPath,
       group,
       installed: group === 0 ? this.stateSlot.installed : null,
+      inUse: group === 0 && this.#identity.inUse,
+      onCreated: async () => {
+        if (group === 0) await this.#update(() => ({ ...this.#identity, inUse: true }));
+      },
       onDoubts: async (reasons, highWaterIndex) => {
         await this.#suspicion.add({ reasons, highWaterIndex, stateDoubtful: false });
       },

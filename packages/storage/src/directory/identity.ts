@@ -36,6 +36,8 @@ export interface Identity {
   /** The encoded configuration that this directory took part in founding, in base64; null if it founded none. */
   readonly founding: string | null;
   readonly settingAside: SettingAside | null;
+  /** The log was opened since the directory was formatted: from then on its superblock must be there. */
+  readonly inUse: boolean;
 }
 
 /** 32 random lower-case hexadecimal digits. */
@@ -50,7 +52,7 @@ export function newIdentity(
 ): Identity {
   invariant(DIRECTORY_ID.test(directoryId), 'data directory', 'a directory id is 32 lower-case hexadecimal digits');
   const { nodeId, clusterMembers, clusterId, incarnation } = facts;
-  const fresh = { format: DIRECTORY_FORMAT, directoryId, founding: null, settingAside: null };
+  const fresh = { format: DIRECTORY_FORMAT, directoryId, founding: null, settingAside: null, inUse: false };
   return { ...fresh, nodeId, clusterMembers, clusterId, incarnation };
 }
 
@@ -107,19 +109,21 @@ function decodeIdentity(text: string, path: string, directory: string): Identity
 }
 
 function whatIsWrong(fields: Record<string, unknown>): string | null {
-  const { directoryId, nodeId, clusterMembers, clusterId, incarnation, founding, settingAside } = fields;
+  const { directoryId, nodeId, clusterMembers, clusterId, incarnation, founding, settingAside, inUse } = fields;
   if (typeof directoryId !== 'string' || !DIRECTORY_ID.test(directoryId)) return 'it has no directory id';
   if (typeof nodeId !== 'string' || typeof clusterMembers !== 'string') return 'it names no node or members';
   if (clusterId !== null && typeof clusterId !== 'string') return 'its clusterId is no text';
   if (typeof incarnation !== 'number' || !Number.isSafeInteger(incarnation)) return 'it has no incarnation';
   if (founding !== null && typeof founding !== 'string') return 'its founding configuration is no text';
   if (typeof settingAside !== 'object') return 'its mark of data being set aside is none';
+  if (typeof inUse !== 'boolean') return 'it does not say whether it is in use';
   return null;
 }
 
 function ordered(identity: Identity): Record<string, unknown> {
-  const { format, directoryId, nodeId, clusterMembers, clusterId, incarnation, founding, settingAside } = identity;
-  return { format, directoryId, nodeId, clusterMembers, clusterId, incarnation, founding, settingAside };
+  const { format, directoryId, nodeId, clusterMembers, clusterId, incarnation, founding, settingAside, inUse } =
+    identity;
+  return { format, directoryId, nodeId, clusterMembers, clusterId, incarnation, founding, settingAside, inUse };
 }
 
 function checksumOf(identity: Identity): number {

@@ -21,6 +21,10 @@ export interface LevelLogStoreOptions {
   readonly database: LevelDatabase;
   /** File of this group's superblock; created when it is not there. */
   readonly superblockPath: string;
+  /** Whether the superblock must be there, because this log was opened before: without it, votes may be forgotten. */
+  readonly inUse?: boolean;
+  /** Told by `open` that the superblock was created, durably. */
+  readonly onCreated?: () => Promise<void>;
   /** Group id, part of every key. */
   readonly group: number;
   /** LevelDB is asked to compact the dead range after this many deletions. Default 20,000. */
@@ -87,6 +91,7 @@ export class LevelLogStore implements LogStore {
     this.#gate.beginOpen();
     try {
       const { bounds, entries, lastCrc } = await walkLog(this.#database, this.#group);
+      const forgotten = await this.#demandSuperblock();
       const { superblock, found } = await Superblock.open(this.#options.superblockPath);
       this.#superblock = superblock;
       const lastIndex = bounds.compactedIndex + entries.length;
@@ -94,8 +99,9 @@ export class LevelLogStore implements LogStore {
       // An installed snapshot stands for everything through its index, whatever the log lacks of it.
       const heldIndex = Math.max(lastIndex, installed.index);
       const recovered = await recoverHard(this.#database, this.#group, found, heldIndex);
-      this.#doubts = [...this.#database.doubts, ...recovered.doubts];
+      this.#doubts = [...this.#database.doubts, ...forgotten, ...recovered.doubts];
       await this.#options.onDoubts?.(this.#doubts, Math.max(heldIndex, found.content?.highWaterIndex ?? 0));
+      if (found.created) await this.#options.onCreated?.();
       this.#bounds = bounds;
       this.#lastCrc = lastCrc;
       this.#hard = recovered.hard;
@@ -120,6 +126,15 @@ export class LevelLogStore implements LogStore {
       await this.#superblock?.close().catch(() => {});
       throw this.#gate.fail('open the log', error);
     }
+  }
+
+  /** Doubts about a superblock that is gone: kept before it is made anew, or a crash in between would hide them. */
+  async #demandSuperblock(): Promise<string[]> {
+    const { inUse, superblockPath, onDoubts } = this.#options;
+    if (inUse !== true || (await Superblock.isThere(superblockPath))) return [];
+    const doubts = [`The superblock ${superblockPath} is gone, but the log was in use: votes may be forgotten.`];
+    await onDoubts?.(doubts, 0);
+    return doubts;
   }
 
   async append(write: LogWrite): Promise<void> {

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { access, type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { readU64, writeU64 } from '../bytes.ts';
@@ -36,6 +36,16 @@ export class Superblock {
 
   private constructor(file: FileHandle) {
     this.#file = file;
+  }
+
+  static async isThere(path: string): Promise<boolean> {
+    return await access(path).then(
+      () => true,
+      (error: unknown) => {
+        if (hasCode(error, 'ENOENT')) return false;
+        throw error;
+      },
+    );
   }
 
   /** Opens or creates the file (with its directory entry fsynced) and reads the newest slot. */
