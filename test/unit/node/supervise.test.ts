@@ -64,6 +64,16 @@ test('a node that is let in anew sets its data aside and starts again, under the
   assert.equal(at.calls.slice(4), ['stop']);
 });
 
+test('certificates are read again by the node that runs now', async () => {
+  const at = make();
+  const node = at.run();
+  await at.end(new StateDiverged(10));
+  await at.started(2);
+  await node.reloadCertificates();
+  assert.equal(at.calls, ['start', 'stop', 'start', 'reload']);
+  await node.stop();
+});
+
 test('a state that differs is found in doubt by the next start', async () => {
   const at = make();
   const node = at.run();

@@ -139,8 +139,7 @@ export function textList(about: About & { pattern: RegExp; expected: string; max
     required: false,
     flag: undefined,
     parse: () => undefined,
-    read: (value) =>
-      Array.isArray(value) && value.length <= about.max && value.every(isText) ? (value as string[]) : undefined,
+    read: (value) => (Array.isArray(value) && value.length <= about.max && value.every(isText) ? value : undefined),
   };
 }
 

@@ -10,8 +10,8 @@ interface Row {
 
 function keyAt(group: Group, path: string): Key<unknown> {
   const entry = path.split('.').reduce<Group | Key<unknown> | undefined>((at, name) => (at as Group)[name], group);
-  if (entry === undefined || !isKey(entry as Key<unknown>)) throw new Error(`no key ${path}`);
-  return entry as Key<unknown>;
+  if (entry === undefined || !isKey(entry)) throw new Error(`no key ${path}`);
+  return entry;
 }
 
 /** Every key, a list followed by the keys of its items: `listeners[].bind`. */

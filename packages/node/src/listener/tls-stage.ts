@@ -79,9 +79,9 @@ export class TlsStage {
   #failed(error: Error & { readonly code?: string }, socket: WrappingSocket): void {
     const arrival = this.#arrivalOf(socket);
     // Set when the handshake was fine but the certificate was not; `error` then says no more than that it was closed.
-    const refused: unknown = socket.authorizationError;
+    const refused = socket.authorizationError as Error | string | null | undefined;
     if (refused != null) {
-      arrival.fail({ level: 'warn', reason: `its certificate was refused (${String(refused)})` });
+      arrival.fail({ level: 'warn', reason: `its certificate was refused (${refused})` });
       return;
     }
     const noCertificate = error.code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE';

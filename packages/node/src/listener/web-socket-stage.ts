@@ -34,7 +34,7 @@ export class WebSocketStage {
   ) {
     this.#config = config;
     this.#next = next;
-    this.#server = http.createServer({ maxHeaderSize: MAX_HEADER_BYTES, keepAlive: false }, (request, response) => {
+    this.#server = http.createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (request, response) => {
       const refusal = this.#refusalOf(request) ?? { status: 426, reason: 'asked for no WebSocket' };
       response.writeHead(refusal.status, { connection: 'close', upgrade: 'websocket', 'content-type': 'text/plain' });
       response.end(`${http.STATUS_CODES[refusal.status] ?? ''}\n`);

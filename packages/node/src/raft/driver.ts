@@ -23,8 +23,7 @@ import {
   type RaftDriverOptions,
 } from './types.ts';
 
-const WRITE_HELD = { holdWrite: true } as const;
-const WRITE_TAKEN = { holdWrite: false } as const;
+const [WRITE_HELD, WRITE_TAKEN] = [{ holdWrite: true }, { holdWrite: false }] as const;
 
 /** The one append or compaction in flight. */
 interface StorageTask {

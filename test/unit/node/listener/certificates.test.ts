@@ -56,7 +56,7 @@ async function shown(): Promise<string> {
   const socket = await dial();
   const { CN } = socket.getPeerCertificate().subject;
   socket.destroy();
-  return CN;
+  return String(CN);
 }
 
 test('what replaces them is used for new clients, and those who are there go on', async () => {
