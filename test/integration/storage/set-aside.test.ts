@@ -271,11 +271,30 @@ test(
 test('two at once: one is refused', async () => {
   const path = await copyOf('race');
   await breakLog(path);
-  const outcomes = await Promise.allSettled([put(path), put(path), start(path)]);
-  assert.is(outcomes.slice(0, 2).filter(({ status }) => status === 'fulfilled').length, 1);
+  const outcomes = await Promise.allSettled([put(path), put(path)]);
+  assert.is(outcomes.filter(({ status }) => status === 'fulfilled').length, 1, reasonsOf(outcomes));
   demandNew(await start(path), id, before);
   assert.ok((await readdir(join(path, 'set-aside'))).includes('superblock-0'));
 });
+
+test('two at once while a node starts there: at most one goes through, and nothing is lost between them', async () => {
+  const path = await copyOf('race with a start');
+  await breakLog(path);
+  const outcomes = await Promise.allSettled([put(path), put(path), start(path)]);
+  const done = outcomes.slice(0, 2).filter(({ status }) => status === 'fulfilled').length;
+  assert.ok(done <= 1, reasonsOf(outcomes));
+  // The node that starts holds the directory until it finds the damage: both may have come in that moment.
+  for (const outcome of outcomes.slice(0, 2)) {
+    if (outcome.status === 'rejected') assert.is(outcome.reason.code, 'DIRECTORY_LOCKED');
+  }
+  if (done === 0) await put(path);
+  demandNew(await start(path), id, before);
+  assert.ok((await readdir(join(path, 'set-aside'))).includes('superblock-0'));
+});
+
+function reasonsOf(outcomes: readonly PromiseSettledResult<unknown>[]): string {
+  return outcomes.map((outcome) => (outcome.status === 'rejected' ? String(outcome.reason) : 'done')).join('; ');
+}
 
 test('a directory of nobody, of another node or of another release is left alone', async () => {
   const path = await copyOf('foreign');
