@@ -1,3 +1,12 @@
+export type {
+  AccessControl,
+  AuthenticationExchange,
+  AuthenticationOutcome,
+  CertificateNames,
+  Credentials,
+  Grant,
+  Refusal,
+} from './access.ts';
 export { Broker, type BrokerEvents, type BrokerOptions } from './broker.ts';
 export { CLOSE_REASONS, type CloseReason } from './connection/closing.ts';
 export { Connection } from './connection/connection.ts';
