@@ -15,6 +15,8 @@ export interface Arguments {
   readonly leftOut: readonly number[];
   /** Seconds that may be spent on finding fewer faults that break the same promise; 0 for none. */
   readonly minimiseSec: number;
+  /** Seconds after which no further seed is begun; Infinity for all seeds. */
+  readonly budgetSec: number;
 }
 
 export const USAGE = `node packages/simulator/dist/main.js [options]
@@ -25,7 +27,8 @@ export const USAGE = `node packages/simulator/dist/main.js [options]
   --replay SEED  run this seed alone and print the trace around a failure
   --trace        with --replay: print all of the trace that is kept
   --leave-out L  with --replay: numbers of faults to leave out, joined by commas
-  --minimise S   seconds to look for fewer faults that fail alike (60; 0 not to)`;
+  --minimise S   seconds to look for fewer faults that fail alike (60; 0 not to)
+  --budget S     begin no further seed after so many seconds (all are run)`;
 
 /** A bad argument; the message says which and what is expected. */
 export class UsageError extends Error {
@@ -50,7 +53,7 @@ export function parseArguments(argv: readonly string[], cores: number, randomBas
       leftOut = parseNumbers(inline ?? argv[++at] ?? '');
       continue;
     }
-    if (!['--seeds', '--base', '--seconds', '--workers', '--replay', '--minimise'].includes(name)) {
+    if (!['--seeds', '--base', '--seconds', '--workers', '--replay', '--minimise', '--budget'].includes(name)) {
       throw new UsageError(`unknown argument ${name}\n${USAGE}`);
     }
     const text = inline ?? argv[++at] ?? '';
@@ -70,6 +73,7 @@ export function parseArguments(argv: readonly string[], cores: number, randomBas
     replay: values.get('--replay') ?? null,
     leftOut,
     minimiseSec: values.get('--minimise') ?? MINIMISE_SEC,
+    budgetSec: values.get('--budget') ?? Number.POSITIVE_INFINITY,
   };
 }
 

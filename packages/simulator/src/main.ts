@@ -35,7 +35,7 @@ async function replay(seed: number, args: Arguments): Promise<number> {
 }
 
 async function runMany(args: Arguments): Promise<number> {
-  const { seeds, base, seconds } = args;
+  const { seeds, base, seconds, budgetSec } = args;
   const workers = Math.min(args.workers, seeds);
   print(`seeds ${base} to ${base + seeds - 1}, ${seconds} s each, ${workers} threads`);
   const totals = new Totals();
@@ -55,6 +55,7 @@ async function runMany(args: Arguments): Promise<number> {
     step: workers,
     end: base + seeds,
     seconds,
+    budgetMs: budgetSec * 1000,
   }));
   await Promise.all(shares.map((share) => runShare(share, add)));
   print(summary(totals, (performance.now() - startedMs) / 1000, FAULT_KINDS));

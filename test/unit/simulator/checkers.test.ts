@@ -119,6 +119,7 @@ test('arguments of the command', () => {
     replay: null,
     leftOut: [],
     minimiseSec: 60,
+    budgetSec: Number.POSITIVE_INFINITY,
   });
   assert.equal(parse('--replay', '12', '--leave-out', '3,7').leftOut, [3, 7]);
   assert.is(parse('--replay', '12', '--trace').replay, 12);
