@@ -16,8 +16,8 @@ ONLY ?=
 BIN := node_modules/.bin
 INSTALLED := node_modules/.stamp
 BUILT := dist/.stamp
-MANIFESTS := package.json package-lock.json $(wildcard packages/*/package.json)
-SOURCES := $(shell find packages -name node_modules -prune -o -name dist -prune -o \
+MANIFESTS := package.json package-lock.json $(wildcard packages/*/package.json) jepsen-style-tests/package.json
+SOURCES := $(shell find packages jepsen-style-tests -name node_modules -prune -o -name dist -prune -o \
 	\( -name '*.ts' -o -name '*.json' \) -type f -print) tsconfig.json tsconfig.base.json
 
 .PHONY: help

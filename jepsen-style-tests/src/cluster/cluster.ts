@@ -1,0 +1,51 @@
+import type { Host } from '../network/network.ts';
+
+/** What a broker can, so that what it lacks is left out and said so instead of failing. */
+export interface Features {
+  readonly qos2: boolean;
+  readonly retained: boolean;
+  /** Sessions that outlive their connection and can be resumed on any node. */
+  readonly sessionsOnAnyNode: boolean;
+  readonly sharedSubscriptions: boolean;
+  readonly wills: boolean;
+  readonly messageExpiry: boolean;
+  readonly membership: boolean;
+  readonly leadershipTransfer: boolean;
+}
+
+/** One node as a nemesis handles it. All methods resolve when it has happened, and reject when it can not. */
+export interface NodeHandle {
+  readonly id: string;
+  readonly host: Host;
+  readonly mqttPort: number;
+  readonly dataDir: string;
+  readonly logFile: string;
+  readonly running: boolean;
+  /** Starts the process; resolves when it is started, not when it is ready. */
+  start(environment?: Readonly<Record<string, string>>): Promise<void>;
+  /** SIGTERM, and waits for the end. */
+  stop(): Promise<void>;
+  /** SIGKILL, and waits for the end. */
+  kill(): Promise<void>;
+  pause(): void;
+  resume(): void;
+  /** Deletes its data. Only while it does not run. */
+  wipe(): Promise<void>;
+}
+
+/** A cluster of real processes. */
+export interface Cluster {
+  /** Name, version and the settings that matter: for the report. */
+  readonly description: string;
+  readonly features: Features;
+  readonly nodes: readonly NodeHandle[];
+  /** Resolves when all nodes that run are ready for clients. */
+  ready(timeoutMs: number): Promise<void>;
+  /** Who leads, as most nodes see it; null when nobody does or the broker does not tell. */
+  leader(): Promise<{ readonly id: string; readonly term: number } | null>;
+  transferLeadership?(to: string): Promise<void>;
+  addNode?(): Promise<NodeHandle>;
+  removeNode?(id: string): Promise<void>;
+  /** Ends all processes. Rejects when one had ended by itself with an error, other than by a fault that explains it. */
+  close(): Promise<void>;
+}
