@@ -132,6 +132,10 @@ test(
     for (const node of wiped) renameSync(node.dataDir, `${node.dataDir}-away`);
     await Promise.all(wiped.map((node) => node.start()));
     const alone = async (nodes: readonly NodeProcess[], forMs: number): Promise<Set<string>> => {
+      // From when they answer on: on a busy machine the start alone may take as long.
+      for (const node of nodes) {
+        await waitFor(() => node.readiness(), { what: `an answer of ${node.id}`, timeoutMs: 20_000 });
+      }
       const seen = new Set<string>();
       const untilMs = performance.now() + forMs;
       await waitFor(
