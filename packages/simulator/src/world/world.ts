@@ -68,7 +68,8 @@ export class World {
 
   /**
    * As `settle`, for an operation that waits for turns of the real event loop in between, as those do that must not hold it up
-   * for long: until it ends every settling takes a turn.
+   * for long: until it ends there is a turn behind every event. Not only behind those that settle something: in a cluster
+   * without a leader there are none for seconds.
    */
   takesTurns<T>(operation: Promise<T>): Promise<T> {
     this.settle();
@@ -103,7 +104,7 @@ export class World {
       } catch (error) {
         this.fail(error);
       }
-      if (++sliced >= EVENTS_PER_SLICE || (this.#unsettled && this.#taking > 0)) {
+      if (++sliced >= EVENTS_PER_SLICE || this.#taking > 0) {
         this.#unsettled = false;
         sliced = 0;
         await turn();
