@@ -1,5 +1,10 @@
 import type { SimulatedNode } from '../cluster/simulated-node.ts';
 import type { FaultContext, Faults } from './context.ts';
+import { changeMembers } from './members.ts';
+
+/** How often a leader is looked at that is to be cut off at the right moment, and how many times. */
+const LOOK_MS = 10;
+const LOOKS = 400;
 
 /** What happens to whoever leads at the moment: logs that differ, and leaders who do not know that they are none, come of it. */
 export const LEADER_FAULTS: Faults = {
@@ -22,6 +27,21 @@ export const LEADER_FAULTS: Faults = {
       later(500, 5_000, () => leader.disk.proceed());
     },
   },
+  // What it has of the change is perhaps nowhere else, and truncated when it comes back.
+  'leader cut off in a membership change': {
+    weight: 2,
+    inject: (context) => {
+      const { cluster, rng, later } = context;
+      // The others take their time, or the change is committed before anybody looks.
+      for (const node of cluster.nodes) {
+        if (node === leaderOf(context)) continue;
+        node.disk.setProfile({ fastestMs: 30, slowestMs: rng.between(50, 150) });
+        later(4_000, 6_000, () => cluster.normalDisk(node));
+      }
+      changeMembers(context);
+      cutOffInChange(context, LOOKS);
+    },
+  },
   'majority of slow disks': {
     weight: 1,
     inject: ({ cluster, rng, later }) => {
@@ -41,6 +61,24 @@ function leaderOf({ cluster }: FaultContext): SimulatedNode | undefined {
   return leaders.sort((a, b) => termOf(b) - termOf(a))[0];
 }
 
+function cutOffInChange(context: FaultContext, looks: number): void {
+  const { rng, later } = context;
+  const leader = leaderOf(context);
+  if (leader?.replica?.status.configurationCommitted === false) {
+    isolateMostly(context, leader, 0.3);
+    later(500, 4_000, () => unblock(context, leader));
+  } else if (looks > 0) {
+    later(LOOK_MS, LOOK_MS + rng.unit(), () => cutOffInChange(context, looks - 1));
+  }
+}
+
+/** @param confided how likely one of the others still hears it: what it appends then is on two nodes */
+function isolateMostly(context: FaultContext, leader: SimulatedNode, confided: number): void {
+  const { cluster, rng } = context;
+  const others = cluster.nodes.filter((node) => node !== leader);
+  isolate(context, leader, rng.chance(confided) && others.length > 0 ? rng.pick(others) : null);
+}
+
 /** One leader after the other falls, as soon as there is a next one, and comes back while others do. */
 function chase(context: FaultContext, rounds: number): void {
   if (rounds === 0) return;
@@ -52,7 +90,7 @@ function chase(context: FaultContext, rounds: number): void {
 }
 
 function fell(context: FaultContext, leader: SimulatedNode): void {
-  const { cluster, rng, later } = context;
+  const { rng, later } = context;
   const way = rng.unit();
   if (way < 0.2) {
     leader.crash(rng.below(3), rng.chance(0.2));
@@ -61,10 +99,7 @@ function fell(context: FaultContext, leader: SimulatedNode): void {
     leader.pause();
     later(100, 4_000, () => leader.resume());
   } else {
-    // Mostly one follower still hears it: what it appends then is on two nodes.
-    const others = cluster.nodes.filter((node) => node !== leader);
-    const confidant = rng.chance(0.6) && others.length > 0 ? rng.pick(others) : null;
-    isolate(context, leader, confidant);
+    isolateMostly(context, leader, 0.6);
     later(300, 4_000, () => unblock(context, leader));
   }
 }

@@ -27,6 +27,13 @@ export const MEMBER_FAULTS: Faults = {
   },
 };
 
+/** Any change of who is a member. */
+export function changeMembers(context: FaultContext): void {
+  const way = context.rng.unit();
+  if (way < 0.4) remove(context);
+  else join(context, way < 0.8, way < 0.6);
+}
+
 /** With fewer, a single machine that is away stops everything, and nothing else is seen. */
 const LEAST_VOTERS = 2;
 const MOST_VOTERS = 7;
