@@ -24,6 +24,7 @@ import {
   writeSettle,
 } from '../state/index.ts';
 import type { Client, OutgoingSide } from './client.ts';
+import { mayReceive } from './permissions.ts';
 import { RetainedScan } from './retained-scan.ts';
 import { TopicAliases } from './topic-aliases.ts';
 
@@ -41,6 +42,9 @@ const SCAN_MESSAGES = 2048;
 const SCAN_AHEAD = 1024;
 /** SUBSCRIBEs whose retained messages are being read, per client. */
 const MAX_SCANS = 16;
+
+/** Messages of which it is asked in one turn whether the client may have them. */
+const CHECKS = 256;
 
 const REMOVED = 0;
 
@@ -67,6 +71,11 @@ export class Outgoing implements OutgoingSide {
   #pubrecs: number[] = [];
   /** SUBSCRIBEs whose retained messages are being read, oldest first. */
   readonly #scans: RetainedScan[] = [];
+  /**
+   * Below it messages may have come by a subscription that the client may not have: they are looked at before they are
+   * sent. Infinity while such a subscription is on its way out of the session; then so is what comes past the queue.
+   */
+  #uncheckedBefore = 0;
 
   /** @param window messages that may be sent and not acknowledged */
   constructor(connection: Client, session: Session, window: number, packet: ConnectPacket) {
@@ -79,6 +88,30 @@ export class Outgoing implements OutgoingSide {
     this.#version = connection.version;
     this.#resendBefore = session.maybeSentBefore;
     this.#next = this.#queue.headSequence;
+    // What waits here came while other rules held, or to another user.
+    if (connection.grant !== null && connection.sessionPresent) this.#uncheckedBefore = this.#queue.nextSequence;
+  }
+
+  restricting(): void {
+    this.#uncheckedBefore = Number.POSITIVE_INFINITY;
+  }
+
+  restricted(filters: readonly string[], more: boolean): void {
+    if (!more) this.#uncheckedBefore = this.#queue.nextSequence;
+    const kept = this.#scans.filter(({ request }) => !filters.includes(request.filter));
+    if (kept.length === this.#scans.length) return;
+    this.#scans.splice(0, this.#scans.length, ...kept);
+    if (kept.length === 0) this.#connection.broker.setScanning(this.#connection, false);
+  }
+
+  /** Counts it when not. */
+  #mayReceive(topic: string, qos: QoS): boolean {
+    const connection = this.#connection;
+    const { grant, session, broker } = connection;
+    if (grant === null || mayReceive(grant, session, topic, qos)) return true;
+    bump(broker.counters.dropped, 'not_authorized');
+    broker.denials.add(connection, 'queued_message', topic);
+    return false;
   }
 
   /** Messages sent and not acknowledged. */
@@ -94,6 +127,7 @@ export class Outgoing implements OutgoingSide {
 
   #take(message: Message, qos: QoS, retain: boolean, identifiers: readonly number[] | null): void {
     const { broker } = this.#connection;
+    if (this.#uncheckedBefore === Number.POSITIVE_INFINITY && !this.#mayReceive(message.topic, qos)) return;
     if (qos === 0) {
       this.#sendQoS0(message, retain, identifiers);
       return;
@@ -242,7 +276,12 @@ export class Outgoing implements OutgoingSide {
     const bufferLimit = broker.limits.maxOutgoingBufferBytes;
     // Entries settled behind our back (nothing does so today) must not hold the window's start.
     if (this.#next < queue.headSequence) this.#next = queue.headSequence;
+    let checks = CHECKS;
     while (this.#next < queue.nextSequence && this.#flights.size < this.#window) {
+      if (this.#next < this.#uncheckedBefore && checks-- === 0) {
+        broker.continueLater(this.#connection);
+        break;
+      }
       if (this.#next - queue.headSequence >= PACKET_ID_SPAN || output.length >= WRITE_BYTES) break;
       if (socket.bufferedBytes + output.length >= bufferLimit) break;
       const sequence = this.#next++;
@@ -261,6 +300,9 @@ export class Outgoing implements OutgoingSide {
     }
     const { message, qos, retain } = item;
     const dup = sequence < this.#resendBefore;
+    if (sequence < this.#uncheckedBefore && !this.#mayReceive(message.topic, qos)) {
+      return this.#withhold(sequence, dup && qos === 2);
+    }
     if (message.expiresAtMs <= broker.clusterNowMs && !dup) return this.#skip(sequence, 'expired');
     // [MQTT-3.1.2-25]: as if it had been sent and acknowledged.
     if (!this.#write(message, qos, retain, dup, packetIdOf(sequence), item.subscriptionIdentifiers)) {
@@ -268,6 +310,15 @@ export class Outgoing implements OutgoingSide {
     }
     this.#flights.set(sequence, qos === 1 ? Flight.awaitPuback : Flight.awaitPubrec);
     broker.counters.sent[qos]++;
+  }
+
+  /**
+   * Not sent, and gone from the queue. Of a QoS 2 message that an earlier owner may have sent the client may still hold the
+   * Packet Identifier: PUBREL frees it, and brings nothing.
+   */
+  #withhold(sequence: number, release: boolean): void {
+    if (release) this.#sendPubrel(sequence);
+    else this.#settle(sequence);
   }
 
   #skip(sequence: number, reason: string): void {

@@ -1,0 +1,182 @@
+import { type AuthPacket, type ConnectPacket, encodeAuth, ReasonCode } from '@quorate/protocol';
+import type { AuthenticationExchange, AuthenticationOutcome, Credentials, Grant } from '../access.ts';
+import type { Client, EnhancedAuthentication } from './client.ts';
+import { closeReasonOf } from './closing.ts';
+import { claim } from './session-start.ts';
+
+/** Clients whose credentials are being looked at, when `BrokerLimits` does not say. */
+const MAX_VERIFICATIONS = 4096;
+
+type Done = (outcome: AuthenticationOutcome) => void;
+
+/** A CONNECT that this node would serve: finds out who the client is, then claims its session. */
+export function authenticate(connection: Client, packet: ConnectPacket): void {
+  const access = connection.broker.environment.access ?? null;
+  const method = packet.authenticationMethod;
+  if (access === null) {
+    if (method !== null) return connection.refuse('BAD_AUTHENTICATION_METHOD');
+    return claim(connection, packet);
+  }
+  connection.phase = 'authenticating';
+  const credentials = credentialsOf(connection, packet);
+  if (method === null) {
+    verify(
+      connection,
+      (done) => access.authenticate(credentials, done),
+      (outcome) => answered(connection, packet, outcome),
+    );
+    return;
+  }
+  const exchange = access.beginExchange(method, credentials, null);
+  if (exchange === null) return connection.refuse('BAD_AUTHENTICATION_METHOD', `'${method}'`);
+  connection.authentication = { method, credentials: { ...credentials, password: null }, exchange, data: null };
+  connectStep(connection, exchange, packet, packet.authenticationData);
+}
+
+function credentialsOf({ socket }: Client, packet: ConnectPacket): Credentials {
+  const { clientId, username, password, protocolVersion } = packet;
+  const { remoteAddress, peerCertificate } = socket;
+  return { clientId, userName: username, password, certificate: peerCertificate, remoteAddress, protocolVersion };
+}
+
+/** AUTH before CONNACK. */
+export function continueConnect(connection: Client, packet: AuthPacket): void {
+  const { authentication, connectPacket } = connection;
+  if (authentication === null || authentication.exchange === null || connectPacket === null) {
+    return connection.refuse('UNEXPECTED_AUTH');
+  }
+  if (packet.reasonCode !== ReasonCode.continueAuthentication) {
+    return connection.refuse('AUTH_OUT_OF_PLACE', 're-authentication before CONNACK');
+  }
+  // [MQTT-4.12.0-5]
+  if (packet.authenticationMethod !== authentication.method) {
+    return connection.refuse('AUTH_OUT_OF_PLACE', `method '${packet.authenticationMethod}'`);
+  }
+  connectStep(connection, authentication.exchange, connectPacket, packet.authenticationData);
+}
+
+/** AUTH of a client that is live (MQTT 5.0 section 4.12.1). Everything else goes on meanwhile, under the old grant. */
+export function reauthenticate(connection: Client, packet: AuthPacket): void {
+  const { authentication, grant, broker } = connection;
+  const access = broker.environment.access ?? null;
+  if (authentication === null || grant === null || access === null) return connection.fail('UNEXPECTED_AUTH');
+  const { method, credentials } = authentication;
+  if (packet.authenticationMethod !== method) {
+    return connection.fail('AUTH_OUT_OF_PLACE', `method '${packet.authenticationMethod}' after '${method}'`);
+  }
+  if (packet.reasonCode === ReasonCode.reAuthenticate) {
+    if (authentication.exchange !== null) {
+      return connection.fail('AUTH_OUT_OF_PLACE', 'a re-authentication while another one goes on');
+    }
+    authentication.exchange = access.beginExchange(method, credentials, grant.userName);
+    if (authentication.exchange === null) return connection.fail('BAD_AUTHENTICATION_METHOD', `'${method}'`);
+  }
+  const { exchange } = authentication;
+  if (exchange === null || connection.verifying) {
+    return connection.fail('AUTH_OUT_OF_PLACE', 'nothing was asked of the client');
+  }
+  verify(
+    connection,
+    (done) => exchange.step(packet.authenticationData, done),
+    (outcome) => reauthenticated(connection, authentication, grant, outcome),
+  );
+}
+
+function connectStep(
+  connection: Client,
+  exchange: AuthenticationExchange,
+  packet: ConnectPacket,
+  data: Uint8Array | null,
+): void {
+  verify(
+    connection,
+    (done) => exchange.step(data, done),
+    (outcome) => answered(connection, packet, outcome),
+  );
+}
+
+/**
+ * Asks access control. What it owes an answer for is counted over all connections, those that went meanwhile included: a
+ * client that comes and goes would pile up work otherwise.
+ */
+function verify(connection: Client, ask: (done: Done) => void, take: Done): void {
+  const { broker } = connection;
+  if (broker.verifications >= (broker.limits.maxVerifications ?? MAX_VERIFICATIONS)) {
+    if (connection.phase === 'live') connection.fail('AUTHENTICATION_BUSY');
+    else connection.refuse('AUTHENTICATION_BUSY');
+    return;
+  }
+  broker.verifications++;
+  connection.verifying = true;
+  let isAnswered = false;
+  ask((outcome) => {
+    // The first answer counts: a second one must not let in whom the first refused.
+    if (isAnswered) return;
+    isAnswered = true;
+    broker.verifications--;
+    connection.verifying = false;
+    if (connection.phase === 'authenticating' || connection.phase === 'live') take(outcome);
+  });
+}
+
+function answered(connection: Client, packet: ConnectPacket, outcome: AuthenticationOutcome): void {
+  const { authentication } = connection;
+  switch (outcome.kind) {
+    case 'refused':
+      return connection.refuse(closeReasonOf(outcome.refusal.reasonCode), outcome.refusal.detail);
+    case 'continue':
+      if (authentication === null) return connection.refuse('NOT_AUTHORIZED', 'a challenge without a method');
+      return challenge(connection, authentication.method, outcome.data);
+    case 'granted':
+      if (authentication !== null) {
+        authentication.exchange = null;
+        authentication.data = outcome.data;
+      }
+      return admit(connection, packet, outcome.grant);
+  }
+}
+
+/** AUTH before CONNACK. Not by the output: what is first in there is CONNACK. */
+function challenge(connection: Client, method: string, data: Uint8Array): void {
+  const packet = encodeAuth(ReasonCode.continueAuthentication, method, data);
+  if (packet.length > connection.maximumPacketSizeBytes) return connection.refuse('ANSWER_TOO_LARGE', 'AUTH');
+  connection.socket.write(packet);
+  if (connection.paused) connection.process();
+}
+
+/** The client is known: may it be here, with its will? */
+function admit(connection: Client, packet: ConnectPacket, grant: Grant): void {
+  connection.grant = grant;
+  const refusal = grant.revoked();
+  if (refusal !== null) return connection.refuse(closeReasonOf(refusal.reasonCode), refusal.detail);
+  const { will } = packet;
+  if (will !== null && !grant.mayPublish(will.topic, will.qos, will.retain)) {
+    return connection.refuse('WILL_NOT_AUTHORIZED', `'${will.topic}'`);
+  }
+  claim(connection, packet);
+}
+
+function reauthenticated(
+  connection: Client,
+  authentication: EnhancedAuthentication,
+  before: Grant,
+  outcome: AuthenticationOutcome,
+): void {
+  if (outcome.kind === 'refused') {
+    return connection.fail(closeReasonOf(outcome.refusal.reasonCode), outcome.refusal.detail);
+  }
+  const isGranted = outcome.kind === 'granted';
+  // Whoever else it may be now: the session, its will and its subscriptions are those of the user who connected.
+  if (isGranted && outcome.grant.userName !== before.userName) {
+    return connection.fail('NOT_AUTHORIZED', `re-authentication as '${outcome.grant.userName}'`);
+  }
+  const reasonCode = isGranted ? ReasonCode.success : ReasonCode.continueAuthentication;
+  const packet = encodeAuth(reasonCode, authentication.method, outcome.data);
+  if (packet.length > connection.maximumPacketSizeBytes) return connection.fail('ANSWER_TOO_LARGE', 'AUTH');
+  connection.output.append(packet);
+  connection.markDirty();
+  if (!isGranted) return;
+  authentication.exchange = null;
+  connection.grant = outcome.grant;
+  connection.broker.review(connection);
+}
