@@ -177,7 +177,8 @@ export class Connection implements Client {
 
   /** Between CONNECT and CONNACK [MQTT-3.1.2-30]. */
   #beforeConnack(type: number): void {
-    if (type !== AUTH && type !== DISCONNECT) throw new ProtocolError('AUTHENTICATION_UNFINISHED', `packet type ${type}`);
+    if (type !== AUTH && type !== DISCONNECT)
+      throw new ProtocolError('AUTHENTICATION_UNFINISHED', `packet type ${type}`);
     const { header, buffer, start, end } = this.#framer;
     const packet = decodePacket(header, buffer, start, end, this.version);
     if (packet.type === 'auth') continueConnect(this, packet);

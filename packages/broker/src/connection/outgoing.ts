@@ -76,6 +76,8 @@ export class Outgoing implements OutgoingSide {
    * sent. Infinity while such a subscription is on its way out of the session; then so is what comes past the queue.
    */
   #uncheckedBefore = 0;
+  /** Enough was looked at in this turn; the next one is asked for. */
+  #isCut = false;
 
   /** @param window messages that may be sent and not acknowledged */
   constructor(connection: Client, session: Session, window: number, packet: ConnectPacket) {
@@ -277,8 +279,10 @@ export class Outgoing implements OutgoingSide {
     // Entries settled behind our back (nothing does so today) must not hold the window's start.
     if (this.#next < queue.headSequence) this.#next = queue.headSequence;
     let checks = CHECKS;
+    this.#isCut = false;
     while (this.#next < queue.nextSequence && this.#flights.size < this.#window) {
       if (this.#next < this.#uncheckedBefore && checks-- === 0) {
+        this.#isCut = true;
         broker.continueLater(this.#connection);
         break;
       }
@@ -328,6 +332,7 @@ export class Outgoing implements OutgoingSide {
 
   /** More may be sent than was, once the socket has room. */
   get hasMore(): boolean {
+    if (this.#isCut) return false;
     const { headSequence, nextSequence } = this.#queue;
     return this.#next < nextSequence && this.#flights.size < this.#window && this.#next - headSequence < PACKET_ID_SPAN;
   }

@@ -22,14 +22,17 @@ test('a client with the right password comes in; access control sees what it sho
   bus.run(SETTLE_MS);
   assert.is(codeOf(client.next('connack')), 0);
   const [shown] = access.shown;
-  assert.equal({ ...shown, password: Buffer.from(shown?.password ?? []).toString() }, {
-    clientId: 'a',
-    userName: 'alice',
-    password: 'right',
-    certificate: { commonName: 'pump', subjectAltNames: ['DNS:pump.example'] },
-    remoteAddress: 'client-1',
-    protocolVersion: 5,
-  });
+  assert.equal(
+    { ...shown, password: Buffer.from(shown?.password ?? []).toString() },
+    {
+      clientId: 'a',
+      userName: 'alice',
+      password: 'right',
+      certificate: { commonName: 'pump', subjectAltNames: ['DNS:pump.example'] },
+      remoteAddress: 'client-1',
+      protocolVersion: 5,
+    },
+  );
   const [connection] = bus.node('n1').broker.connections.values();
   assert.is(connection?.userName, 'alice');
   bus.assertForgotten();

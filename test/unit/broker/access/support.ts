@@ -9,7 +9,8 @@ import type {
 } from '@quorate/broker';
 import { LogBus, type LogBusOptions } from '../../../support/log-bus.ts';
 import type { FakeClient } from '../../../support/log-bus-client.ts';
-import { type ConnectOptions, connectPacket } from '../support.ts';
+import { assert } from '../../../support/suite.ts';
+import { type ConnectOptions, codeOf, connectPacket, SETTLE_MS } from '../support.ts';
 
 export const METHOD = 'RIDDLE';
 export const RIGHT = 'right';
@@ -144,6 +145,19 @@ export function login(bus: LogBus, nodeId: string, clientId: string, options: Lo
   const client = bus.open(nodeId, rest.version ?? 5);
   client.send({ ...connectPacket(clientId, rest), username: user, password: Buffer.from(password) });
   return client;
+}
+
+/** A client that has come in by user name and password; its CONNACK is taken. */
+export function loggedIn(bus: LogBus, nodeId: string, clientId: string, options: Login = {}): FakeClient {
+  const client = login(bus, nodeId, clientId, options);
+  bus.run(SETTLE_MS);
+  assert.is(codeOf(client.next('connack')), 0);
+  return client;
+}
+
+/** One whose session outlives its connection. */
+export function loggedInToStay(bus: LogBus, nodeId: string, clientId: string, options: Login = {}): FakeClient {
+  return loggedIn(bus, nodeId, clientId, { clean: false, expirySec: 3600, ...options });
 }
 
 /** Sends CONNECT with an Authentication Method. */
