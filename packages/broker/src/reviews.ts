@@ -59,8 +59,8 @@ export class Reviews {
       return review(client);
     }
     if (this.#sweep === null) return null;
-    const { value, done } = this.#sweep.next();
-    if (done !== true) return review(value);
+    const next = this.#sweep.next();
+    if (next.done !== true) return review(next.value);
     this.#sweep = this.#again ? this.#all.values() : null;
     this.#again = false;
     return this.#sweep === null ? null : this.#next();

@@ -154,8 +154,7 @@ export class Connection implements Client {
     const type = header >> 4;
     if (this.phase === 'new') {
       if (type !== CONNECT) throw new ProtocolError('NOT_CONNECT', `packet type ${type}`);
-      const packet = decodeConnect(header, buffer, start, end);
-      if (acceptConnect(this, packet)) authenticate(this, packet);
+      acceptConnect(this, decodeConnect(header, buffer, start, end), authenticate);
       return;
     }
     if (this.phase === 'authenticating') return this.#beforeConnack(type);

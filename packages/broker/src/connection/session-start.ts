@@ -1,40 +1,38 @@
 import { type ConnectPacket, encodeConnack, ReasonCode } from '@quorate/protocol';
 import { type CommandResult, NEVER_EXPIRES, type Session, writeConnect, writeDisconnect } from '../state/index.ts';
 import { type Client, Proposed } from './client.ts';
-import type { CloseReason } from './closing.ts';
 import { Incoming } from './incoming.ts';
 import { Outgoing } from './outgoing.ts';
 import { TOPIC_ALIAS_MAXIMUM, tooDeep } from './topic-limits.ts';
 
-/** CONNECT: checks what can be checked without knowing who the client is. False when it is refused. */
-export function acceptConnect(connection: Client, packet: ConnectPacket): boolean {
-  const refusal = refusalOf(connection, packet);
-  if (refusal !== null) connection.refuse(refusal);
-  return refusal === null;
-}
-
-function refusalOf(connection: Client, packet: ConnectPacket): CloseReason | null {
+/** CONNECT: checks what one node can check without knowing who the client is; then `authenticate` asks that. */
+export function acceptConnect(
+  connection: Client,
+  packet: ConnectPacket,
+  authenticate: (connection: Client, packet: ConnectPacket) => void,
+): void {
   const { broker } = connection;
   connection.connectPacket = packet;
   connection.version = packet.protocolVersion;
   connection.clientId = packet.clientId;
   connection.bridge = packet.bridge;
   connection.maximumPacketSizeBytes = packet.maximumPacketSizeBytes;
-  if (!broker.serving) return 'SERVER_UNAVAILABLE';
+  if (!broker.serving) return connection.refuse('SERVER_UNAVAILABLE');
   // Congested: a client that comes and goes would pile up Connect commands, wills and all.
-  if (broker.connectionCount > broker.limits.maxConnections || broker.congested) return 'SERVER_BUSY';
+  if (broker.connectionCount > broker.limits.maxConnections || broker.congested)
+    return connection.refuse('SERVER_BUSY');
   if (packet.clientId === '') {
     // [MQTT-3.1.3-8] of 3.1.1; 3.1 knows no empty client id at all.
     if (packet.protocolVersion === 3 || (packet.protocolVersion === 4 && !packet.cleanStart)) {
-      return 'CLIENT_ID_INVALID';
+      return connection.refuse('CLIENT_ID_INVALID');
     }
     connection.clientId = broker.environment.assignClientId();
   }
   const { will } = packet;
   if (will !== null && (will.topic.startsWith('$SYS/') || tooDeep(will.topic, broker.limits.maxTopicLevels))) {
-    return 'TOPIC_NAME_INVALID';
+    return connection.refuse('TOPIC_NAME_INVALID');
   }
-  return null;
+  authenticate(connection, packet);
 }
 
 /** Claims the session of a client that may come in, in the log. */
