@@ -162,10 +162,11 @@ export function loggedInToStay(bus: LogBus, nodeId: string, clientId: string, op
 
 /** Sends CONNECT with an Authentication Method. */
 export function present(bus: LogBus, nodeId: string, clientId: string, options: Login = {}): FakeClient {
-  const { user = 'alice', ...rest } = options;
+  const { user = 'alice', password, ...rest } = options;
   const client = bus.open(nodeId);
   const properties = { authenticationMethod: METHOD, authenticationData: Buffer.from(user) };
-  client.send(connectPacket(clientId, { ...rest, properties }));
+  const packet = connectPacket(clientId, { ...rest, properties });
+  client.send(password === undefined ? packet : { ...packet, username: user, password: Buffer.from(password) });
   return client;
 }
 
