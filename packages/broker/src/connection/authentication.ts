@@ -1,6 +1,6 @@
 import { type AuthPacket, type ConnectPacket, encodeAuth, ReasonCode } from '@quorate/protocol';
 import type { AuthenticationExchange, AuthenticationOutcome, Credentials, Grant } from '../access.ts';
-import type { Client, EnhancedAuthentication } from './client.ts';
+import type { Client, Verification } from './client.ts';
 import { closeReasonOf } from './closing.ts';
 import { claim } from './session-start.ts';
 
@@ -20,17 +20,12 @@ export function authenticate(connection: Client, packet: ConnectPacket): void {
   connection.phase = 'authenticating';
   const credentials = credentialsOf(connection, packet);
   if (method === null) {
-    verify(
-      connection,
-      (done) => access.authenticate(credentials, done),
-      (outcome) => answered(connection, packet, outcome),
-    );
-    return;
+    return verify(connection, (done) => access.authenticate(credentials, done));
   }
   const exchange = access.beginExchange(method, credentials, null);
   if (exchange === null) return connection.refuse('BAD_AUTHENTICATION_METHOD', `'${method}'`);
   connection.authentication = { method, credentials: { ...credentials, password: null }, exchange, data: null };
-  connectStep(connection, exchange, packet, packet.authenticationData);
+  step(connection, exchange, packet.authenticationData);
 }
 
 function credentialsOf({ socket }: Client, packet: ConnectPacket): Credentials {
@@ -41,8 +36,8 @@ function credentialsOf({ socket }: Client, packet: ConnectPacket): Credentials {
 
 /** AUTH before CONNACK. */
 export function continueConnect(connection: Client, packet: AuthPacket): void {
-  const { authentication, connectPacket } = connection;
-  if (authentication === null || authentication.exchange === null || connectPacket === null) {
+  const { authentication } = connection;
+  if (authentication === null || authentication.exchange === null) {
     return connection.refuse('UNEXPECTED_AUTH');
   }
   if (packet.reasonCode !== ReasonCode.continueAuthentication) {
@@ -52,7 +47,7 @@ export function continueConnect(connection: Client, packet: AuthPacket): void {
   if (packet.authenticationMethod !== authentication.method) {
     return connection.refuse('AUTH_OUT_OF_PLACE', `method '${packet.authenticationMethod}'`);
   }
-  connectStep(connection, authentication.exchange, connectPacket, packet.authenticationData);
+  step(connection, authentication.exchange, packet.authenticationData);
 }
 
 /** AUTH of a client that is live (MQTT 5.0 section 4.12.1). Everything else goes on meanwhile, under the old grant. */
@@ -72,34 +67,21 @@ export function reauthenticate(connection: Client, packet: AuthPacket): void {
     if (authentication.exchange === null) return connection.fail('BAD_AUTHENTICATION_METHOD', `'${method}'`);
   }
   const { exchange } = authentication;
-  if (exchange === null || connection.verifying) {
+  if (exchange === null || connection.verification !== null) {
     return connection.fail('AUTH_OUT_OF_PLACE', 'nothing was asked of the client');
   }
-  verify(
-    connection,
-    (done) => exchange.step(packet.authenticationData, done),
-    (outcome) => reauthenticated(connection, authentication, grant, outcome),
-  );
+  step(connection, exchange, packet.authenticationData);
 }
 
-function connectStep(
-  connection: Client,
-  exchange: AuthenticationExchange,
-  packet: ConnectPacket,
-  data: Uint8Array | null,
-): void {
-  verify(
-    connection,
-    (done) => exchange.step(data, done),
-    (outcome) => answered(connection, packet, outcome),
-  );
+function step(connection: Client, exchange: AuthenticationExchange, data: Uint8Array | null): void {
+  verify(connection, (done) => exchange.step(data, done));
 }
 
 /**
  * Asks access control. What it owes an answer for is counted over all connections, those that went meanwhile included: a
  * client that comes and goes would pile up work otherwise.
  */
-function verify(connection: Client, ask: (done: Done) => void, take: Done): void {
+function verify(connection: Client, ask: (done: Done) => void): void {
   const { broker } = connection;
   if (broker.verifications >= (broker.limits.maxVerifications ?? MAX_VERIFICATIONS)) {
     if (connection.phase === 'live') connection.fail('AUTHENTICATION_BUSY');
@@ -107,20 +89,24 @@ function verify(connection: Client, ask: (done: Done) => void, take: Done): void
     return;
   }
   broker.verifications++;
-  connection.verifying = true;
+  const verification: Verification = { client: connection };
+  connection.verification = verification;
   let isAnswered = false;
   ask((outcome) => {
     // The first answer counts: a second one must not let in whom the first refused.
     if (isAnswered) return;
     isAnswered = true;
     broker.verifications--;
-    connection.verifying = false;
-    if (connection.phase === 'authenticating' || connection.phase === 'live') take(outcome);
+    const { client } = verification;
+    if (client === null) return;
+    client.verification = null;
+    if (client.phase === 'authenticating') answered(client, outcome);
+    else if (client.phase === 'live') reauthenticated(client, outcome);
   });
 }
 
-function answered(connection: Client, packet: ConnectPacket, outcome: AuthenticationOutcome): void {
-  const { authentication } = connection;
+function answered(connection: Client, outcome: AuthenticationOutcome): void {
+  const { authentication, connectPacket } = connection;
   switch (outcome.kind) {
     case 'refused':
       return connection.refuse(closeReasonOf(outcome.refusal.reasonCode), outcome.refusal.detail);
@@ -132,7 +118,7 @@ function answered(connection: Client, packet: ConnectPacket, outcome: Authentica
         authentication.exchange = null;
         authentication.data = outcome.data;
       }
-      return admit(connection, packet, outcome.grant);
+      if (connectPacket !== null) admit(connection, connectPacket, outcome.grant);
   }
 }
 
@@ -156,18 +142,15 @@ function admit(connection: Client, packet: ConnectPacket, grant: Grant): void {
   claim(connection, packet);
 }
 
-function reauthenticated(
-  connection: Client,
-  authentication: EnhancedAuthentication,
-  before: Grant,
-  outcome: AuthenticationOutcome,
-): void {
+function reauthenticated(connection: Client, outcome: AuthenticationOutcome): void {
+  const { authentication, grant } = connection;
+  if (authentication === null || grant === null) return;
   if (outcome.kind === 'refused') {
     return connection.fail(closeReasonOf(outcome.refusal.reasonCode), outcome.refusal.detail);
   }
   const isGranted = outcome.kind === 'granted';
   // Whoever else it may be now: the session, its will and its subscriptions are those of the user who connected.
-  if (isGranted && outcome.grant.userName !== before.userName) {
+  if (isGranted && outcome.grant.userName !== grant.userName) {
     return connection.fail('NOT_AUTHORIZED', `re-authentication as '${outcome.grant.userName}'`);
   }
   const reasonCode = isGranted ? ReasonCode.success : ReasonCode.continueAuthentication;

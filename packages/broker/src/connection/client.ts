@@ -123,6 +123,12 @@ export interface PendingSubscription {
   readonly qos: readonly QoS[];
 }
 
+/** An answer that access control owes. */
+export interface Verification {
+  /** Null once the client has gone: an answer that comes late must not keep it in memory, CONNECT and all. */
+  client: Client | null;
+}
+
 /** Authentication by a method of CONNECT (MQTT 5.0 section 4.12), for as long as the connection. */
 export interface EnhancedAuthentication {
   readonly method: string;
@@ -162,8 +168,8 @@ export interface Client extends CommandOwner {
   grant: Grant | null;
   /** Null for a client without Authentication Method. */
   authentication: EnhancedAuthentication | null;
-  /** Access control has yet to answer to the last credentials or AUTH. */
-  verifying: boolean;
+  /** Access control has yet to answer to the last credentials or AUTH; else null. */
+  verification: Verification | null;
   /** The session's subscriptions were looked at since the client came. */
   reviewed: boolean;
   /** Filters on their way out of the session, one list for each command, oldest first. */

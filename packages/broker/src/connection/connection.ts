@@ -30,6 +30,7 @@ import {
   type PendingSubscription,
   type Phase,
   Proposed,
+  type Verification,
 } from './client.ts';
 import { CLOSE_REASONS, type CloseReason } from './closing.ts';
 import { OutputBuffer } from './output.ts';
@@ -76,7 +77,7 @@ export class Connection implements Client {
   readonly pendingSubscriptions: PendingSubscription[] = [];
   grant: Grant | null = null;
   authentication: EnhancedAuthentication | null = null;
-  verifying = false;
+  verification: Verification | null = null;
   reviewed = true;
   readonly restrictions: (readonly string[])[] = [];
   sessionPresent = false;
@@ -126,14 +127,14 @@ export class Connection implements Client {
     if (this.phase !== 'closed' && this.phase !== 'leaving') this.#setPaused(true);
   }
 
-  /** Reads are held back by: credentials being looked at, a CONNECT in progress, a full proposal queue, our Receive Maximum, a client that does not read. */
+  /** Reads are held back by: a CONNECT in progress, a full proposal queue, our Receive Maximum, a client that does not read. */
   #mustWait(): boolean {
     const { phase, broker } = this;
     if (phase === 'live') {
       return broker.congested || !broker.serving || (this.incoming?.full ?? false) || this.#backlogged;
     }
     // AUTH of the client is waited for, and nothing else.
-    if (phase === 'authenticating') return this.verifying;
+    if (phase === 'authenticating') return this.verification !== null;
     return phase !== 'new';
   }
 
@@ -305,7 +306,7 @@ export class Connection implements Client {
     // The lease holds but nothing commits (a disk that is stuck, say): better an answer than a client that hangs.
     else if (this.phase === 'claiming' || this.phase === 'reviewing') this.refuse('SERVER_UNAVAILABLE');
     else if (this.phase !== 'authenticating') return;
-    else if (this.verifying) this.refuse('AUTHENTICATION_UNAVAILABLE', 'no answer in time');
+    else if (this.verification !== null) this.refuse('AUTHENTICATION_UNAVAILABLE', 'no answer in time');
     else this.refuse('AUTHENTICATION_TIMEOUT');
   }
 
@@ -457,6 +458,7 @@ export class Connection implements Client {
   #close(why: string): void {
     if (this.phase === 'live') bump(this.broker.counters.disconnects, why);
     this.phase = 'closed';
+    if (this.verification !== null) this.verification.client = null;
     this.broker.forget(this);
   }
 }

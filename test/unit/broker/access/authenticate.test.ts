@@ -95,11 +95,14 @@ test('a client that went meanwhile is forgotten, and a late answer changes nothi
   bus.run(50);
   const { broker } = bus.node('n1');
   assert.is(broker.verifications, 2);
+  const { verification } = client.socket.connection ?? {};
+  assert.ok(verification?.client);
   client.reset();
   granted.reset();
   bus.run(50);
   assert.is(broker.connectionCount, 0);
   assert.is(broker.verifications, 2, 'the work is still under way');
+  assert.is(verification.client, null, 'and keeps nobody in memory');
   const entries = bus.entries.length;
   access.release();
   bus.run(50);
