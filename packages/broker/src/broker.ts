@@ -78,8 +78,8 @@ export class Broker implements StateSink, Host, Deliverers {
   #machine: StateMachine;
   readonly fencing: Fencing;
   readonly sys: SysTopics;
-  readonly disconnectOnDenied: boolean;
   readonly denials: Denials;
+  readonly reviews: Reviews;
   verifications = 0;
   /** For commands whose outcome nobody waits for. */
   readonly unowned: CommandOwner = NOBODY;
@@ -102,7 +102,6 @@ export class Broker implements StateSink, Host, Deliverers {
   serving = false;
   leader: string | null = null;
   readonly #qos0: QoS0;
-  readonly #reviews: Reviews;
   readonly #events: BrokerEvents;
   readonly #gracePeriodMs: number;
   readonly #startedAtMs: number;
@@ -129,9 +128,8 @@ export class Broker implements StateSink, Host, Deliverers {
     this.fencing = new Fencing(nodeId, environment, { leaseWaitMs: options.leaseWaitMs, restored });
     this.sys = new SysTopics(this, options.version);
     this.#qos0 = new QoS0(this);
-    this.#reviews = new Reviews(this.#all);
-    this.denials = new Denials(environment, this.counters);
-    this.disconnectOnDenied = options.disconnectOnDenied ?? false;
+    this.reviews = new Reviews(this.#all, () => this.requestFlush());
+    this.denials = new Denials(environment, this.counters, options.disconnectOnDenied ?? false);
     this.#startedAtMs = environment.nowMs();
     this.#unservedSinceMs = this.#startedAtMs;
   }
@@ -254,7 +252,7 @@ export class Broker implements StateSink, Host, Deliverers {
     }
     this.refreshServing();
     if (this.paused.size > 0 && !this.congested) this.#resumePaused();
-    this.#review();
+    this.reviews.run(this.congested);
     for (let at = 0; at < this.dirty.length; at++) {
       const connection = this.dirty[at] as Connection;
       connection.outgoing?.proposePubrecs();
@@ -267,13 +265,6 @@ export class Broker implements StateSink, Host, Deliverers {
     const later = this.#later;
     this.#later = [];
     for (const connection of later) connection.markDirty();
-  }
-
-  /** Not while much is on its way into the log: reviews put more into it. What is applied brings the next turn. */
-  #review(): void {
-    if (!this.#reviews.pending || this.congested) return;
-    this.#reviews.run();
-    if (this.#reviews.pending) this.requestFlush();
   }
 
   #resumePaused(): void {
@@ -307,13 +298,7 @@ export class Broker implements StateSink, Host, Deliverers {
    * is looked at again over the next turns.
    */
   accessChanged(): void {
-    this.#reviews.addAll();
-    this.requestFlush();
-  }
-
-  review(connection: Connection): void {
-    this.#reviews.add(connection);
-    this.requestFlush();
+    this.reviews.addAll();
   }
 
   /** No client is accepted any more, and those that are here are told to go. */
@@ -370,7 +355,7 @@ export class Broker implements StateSink, Host, Deliverers {
     this.withheld.delete(connection);
     this.settling.delete(connection);
     this.scanning.delete(connection);
-    this.#reviews.forget(connection);
+    this.reviews.forget(connection);
     if (this.connections.get(connection.epoch) === connection) this.connections.delete(connection.epoch);
   }
 

@@ -20,6 +20,8 @@ const LINES = 20;
 
 /** Counts what clients are not allowed, and writes to the log of as much of it as can be read. */
 export class Denials {
+  /** Whoever is denied something is to be closed instead of being told. */
+  readonly disconnect: boolean;
   readonly #environment: BrokerEnvironment;
   readonly #counters: BrokerCounters;
   #sinceMs = Number.NEGATIVE_INFINITY;
@@ -27,7 +29,8 @@ export class Denials {
   /** Since the last line. */
   #unwritten = 0;
 
-  constructor(environment: BrokerEnvironment, counters: BrokerCounters) {
+  constructor(environment: BrokerEnvironment, counters: BrokerCounters, disconnect: boolean) {
+    this.disconnect = disconnect;
     this.#environment = environment;
     this.#counters = counters;
   }

@@ -15,17 +15,24 @@ export class Reviews {
   #again = false;
   #current: Iterator<number> | null = null;
 
-  /** @param all every connection of the node; may change meanwhile */
-  constructor(all: ReadonlySet<Client>) {
+  readonly #requestFlush: () => void;
+
+  /**
+   * @param all every connection of the node; may change meanwhile
+   * @param requestFlush asks for `run` at the end of a turn
+   */
+  constructor(all: ReadonlySet<Client>, requestFlush: () => void) {
     this.#all = all;
+    this.#requestFlush = requestFlush;
   }
 
-  get pending(): boolean {
+  get #pending(): boolean {
     return this.#current !== null || this.#waiting.size > 0 || this.#sweep !== null;
   }
 
   add(client: Client): void {
     this.#waiting.add(client);
+    this.#requestFlush();
   }
 
   forget(client: Client): void {
@@ -36,10 +43,20 @@ export class Reviews {
   addAll(): void {
     if (this.#sweep === null) this.#sweep = this.#all.values();
     else this.#again = true;
+    this.#requestFlush();
   }
 
-  /** The work of one turn. */
-  run(): void {
+  /**
+   * The work of one turn. None while much is on its way into the log, since reviews put more into it; what is applied then
+   * brings the next turn.
+   */
+  run(congested: boolean): void {
+    if (congested || !this.#pending) return;
+    this.#work();
+    if (this.#pending) this.#requestFlush();
+  }
+
+  #work(): void {
     for (let left = EFFORT_PER_TURN; left > 0; ) {
       this.#current ??= this.#next();
       if (this.#current === null) return;

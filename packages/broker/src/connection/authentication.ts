@@ -1,4 +1,11 @@
-import { type AuthPacket, type ConnectPacket, encodeAuth, ReasonCode } from '@quorate/protocol';
+import {
+  type AuthPacket,
+  type ConnectPacket,
+  decodePacket,
+  encodeAuth,
+  ProtocolError,
+  ReasonCode,
+} from '@quorate/protocol';
 import type { AuthenticationExchange, AuthenticationOutcome, Credentials, Grant } from '../access.ts';
 import type { Client, Verification } from './client.ts';
 import { closeReasonOf } from './closing.ts';
@@ -6,6 +13,10 @@ import { claim } from './session-start.ts';
 
 /** Clients whose credentials are being looked at, when `BrokerLimits` does not say. */
 const MAX_VERIFICATIONS = 4096;
+
+/** Packet types. */
+const DISCONNECT = 14;
+const AUTH = 15;
 
 type Done = (outcome: AuthenticationOutcome) => void;
 
@@ -34,8 +45,27 @@ function credentialsOf({ socket }: Client, packet: ConnectPacket): Credentials {
   return { clientId, userName: username, password, certificate: peerCertificate, remoteAddress, protocolVersion };
 }
 
-/** AUTH before CONNACK. */
-export function continueConnect(connection: Client, packet: AuthPacket): void {
+/**
+ * Between CONNECT and CONNACK nothing but AUTH and DISCONNECT may come [MQTT-3.1.2-30].
+ *
+ * @throws ProtocolError for everything else
+ */
+export function beforeConnack(connection: Client, header: number, buffer: Buffer, start: number, end: number): void {
+  const type = header >> 4;
+  if (type !== AUTH && type !== DISCONNECT) throw new ProtocolError('AUTHENTICATION_UNFINISHED', `packet type ${type}`);
+  const packet = decodePacket(header, buffer, start, end, connection.version);
+  if (packet.type === 'auth') return continueConnect(connection, packet);
+  connection.socketClosed();
+  connection.socket.end();
+}
+
+/** Whoever is waited for, access control or the client, took too long. */
+export function authenticationTimedOut(connection: Client): void {
+  if (connection.verification === null) connection.refuse('AUTHENTICATION_TIMEOUT');
+  else connection.refuse('AUTHENTICATION_UNAVAILABLE', 'no answer in time');
+}
+
+function continueConnect(connection: Client, packet: AuthPacket): void {
   const { authentication } = connection;
   if (authentication === null || authentication.exchange === null) {
     return connection.refuse('UNEXPECTED_AUTH');
@@ -161,5 +191,5 @@ function reauthenticated(connection: Client, outcome: AuthenticationOutcome): vo
   if (!isGranted) return;
   authentication.exchange = null;
   connection.grant = outcome.grant;
-  connection.broker.review(connection);
+  connection.broker.reviews.add(connection);
 }

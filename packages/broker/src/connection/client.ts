@@ -4,6 +4,7 @@ import type { Denials } from '../denials.ts';
 import type { BrokerCounters, BrokerEnvironment, BrokerLimits, ClientSocket } from '../environment.ts';
 import type { Fencing } from '../fencing.ts';
 import type { CommandOwner, Proposer } from '../proposer.ts';
+import type { Reviews } from '../reviews.ts';
 import type { CommandResult, Message, RetainedMessages, RetainedRequest, Session } from '../state/index.ts';
 import type { CloseReason } from './closing.ts';
 import type { OutputBuffer } from './output.ts';
@@ -45,9 +46,9 @@ export interface Host {
   /** Too much is proposed and not applied: clients are not read until it is less. */
   readonly congested: boolean;
   readonly connectionCount: number;
-  /** Whoever is denied something is closed instead of being told with a reason code. */
-  readonly disconnectOnDenied: boolean;
   readonly denials: Denials;
+  /** Looks at what clients may still have, a few filters a turn. */
+  readonly reviews: Reviews;
   /** Answers that access control owes, also to connections that have gone since. */
   verifications: number;
   readonly clusterNowMs: number;
@@ -68,8 +69,6 @@ export interface Host {
   setScanning(client: Client, scanning: boolean): void;
   /** There is more to write that nothing stands in the way of, in the next turn. */
   continueLater(client: Client): void;
-  /** Looks at what the client may still have, a few filters a turn. */
-  review(client: Client): void;
   forget(client: Client): void;
   publishQoS0(
     publisher: Session | null,
@@ -184,6 +183,8 @@ export interface Client extends CommandOwner {
   process(): void;
   markDirty(): void;
   sendAck(type: 'puback' | 'pubrec' | 'pubrel' | 'pubcomp', packetId: number, reasonCode: number): void;
+  /** The client's side of the connection is gone. */
+  socketClosed(): void;
   /** Closes for a reason of ours, telling a 5.0 client which. */
   fail(reason: CloseReason, detail?: string): void;
   /** Refuses a CONNECT. */

@@ -20,7 +20,7 @@ import {
   type Session,
   writeDisconnect,
 } from '../state/index.ts';
-import { authenticate, continueConnect, reauthenticate } from './authentication.ts';
+import { authenticate, authenticationTimedOut, beforeConnack, reauthenticate } from './authentication.ts';
 import {
   type Client,
   type EnhancedAuthentication,
@@ -34,7 +34,7 @@ import {
 } from './client.ts';
 import { CLOSE_REASONS, type CloseReason } from './closing.ts';
 import { OutputBuffer } from './output.ts';
-import { mayPublishWill } from './permissions.ts';
+import { hasExpired, willCounts } from './permissions.ts';
 import { encodeGoodbye, encodeRefusal, isRefusalKnown } from './refusal.ts';
 import { restrictionApplied } from './review.ts';
 import { acceptConnect, claimed } from './session-start.ts';
@@ -45,8 +45,6 @@ const CONNECT = 1;
 const PUBLISH = 3;
 const PUBACK = 4;
 const PINGREQ = 12;
-const DISCONNECT = 14;
-const AUTH = 15;
 const SHORT_ACK_BYTES = 2;
 
 /** The protocol of one client on one network connection. Knows no socket, timer or Raft: bytes and results come in. */
@@ -158,7 +156,7 @@ export class Connection implements Client {
       acceptConnect(this, decodeConnect(header, buffer, start, end), authenticate);
       return;
     }
-    if (this.phase === 'authenticating') return this.#beforeConnack(type);
+    if (this.phase === 'authenticating') return beforeConnack(this, header, buffer, start, end);
     switch (type) {
       case PUBLISH:
         return this.incoming?.publish(decodePublish(header, buffer, start, end, this.version));
@@ -173,16 +171,6 @@ export class Connection implements Client {
         return this.markDirty();
     }
     this.#rarePacket(header, buffer, start, end);
-  }
-
-  /** Between CONNECT and CONNACK [MQTT-3.1.2-30]. */
-  #beforeConnack(type: number): void {
-    if (type !== AUTH && type !== DISCONNECT)
-      throw new ProtocolError('AUTHENTICATION_UNFINISHED', `packet type ${type}`);
-    const { header, buffer, start, end } = this.#framer;
-    const packet = decodePacket(header, buffer, start, end, this.version);
-    if (packet.type === 'auth') continueConnect(this, packet);
-    else this.#gone();
   }
 
   #rarePacket(header: number, buffer: Buffer, start: number, end: number): void {
@@ -293,9 +281,7 @@ export class Connection implements Client {
 
   /** Once per tick of the broker. */
   checkTime(nowMs: number): void {
-    if (this.grant !== null && this.phase !== 'leaving' && nowMs >= this.grant.expiresAtMs) {
-      return this.fail('AUTHENTICATION_EXPIRED');
-    }
+    if (hasExpired(this, nowMs)) return this.fail('AUTHENTICATION_EXPIRED');
     if (this.phase === 'live') return this.#checkKeepAlive(nowMs);
     if (this.phase === 'leaving') {
       if (nowMs - this.lastHeardMs > this.broker.limits.connectTimeoutMs) this.#gone();
@@ -305,9 +291,7 @@ export class Connection implements Client {
     if (this.phase === 'new') this.fail('CONNECT_TIMEOUT');
     // The lease holds but nothing commits (a disk that is stuck, say): better an answer than a client that hangs.
     else if (this.phase === 'claiming' || this.phase === 'reviewing') this.refuse('SERVER_UNAVAILABLE');
-    else if (this.phase !== 'authenticating') return;
-    else if (this.verification !== null) this.refuse('AUTHENTICATION_UNAVAILABLE', 'no answer in time');
-    else this.refuse('AUTHENTICATION_TIMEOUT');
+    else if (this.phase === 'authenticating') authenticationTimedOut(this);
   }
 
   /** [MQTT-3.1.2-22] */
@@ -439,20 +423,9 @@ export class Connection implements Client {
     this.outgoing?.proposePubrecs();
     this.outgoing?.proposeSettled();
     const { proposer } = this.broker;
-    writeDisconnect(proposer.open(), {
-      epoch: this.epoch,
-      publishWill: publishWill && this.#willCounts(),
-      sessionExpiryIntervalSec,
-    });
+    const counts = publishWill && willCounts(this);
+    writeDisconnect(proposer.open(), { epoch: this.epoch, publishWill: counts, sessionExpiryIntervalSec });
     proposer.added(kind === 0 ? this.broker.unowned : this, kind, 0);
-  }
-
-  /** The will of a client that never had its CONNACK does not count, nor one that the client may not publish any more. */
-  #willCounts(): boolean {
-    if (this.phase !== 'live') return false;
-    if (mayPublishWill(this)) return true;
-    this.broker.denials.add(this, 'will', this.session?.will?.topic ?? '');
-    return false;
   }
 
   #close(why: string): void {

@@ -80,7 +80,7 @@ export class Incoming implements IncomingSide {
       return;
     }
     broker.denials.add(connection, 'publish', topic);
-    if (broker.disconnectOnDenied) return connection.fail('NOT_AUTHORIZED', `PUBLISH to '${topic}'`);
+    if (broker.denials.disconnect) return connection.fail('NOT_AUTHORIZED', `PUBLISH to '${topic}'`);
     if (qos === 0 || version !== 5) bump(broker.counters.dropped, 'not_authorized');
     if (qos > 0) connection.sendAck(qos === 1 ? 'puback' : 'pubrec', packetId, ReasonCode.notAuthorized);
   }

@@ -1,4 +1,4 @@
-import { parseSharedFilter, type QoS, topicMatches, type Will } from '@quorate/protocol';
+import { parseSharedFilter, type QoS, topicMatches } from '@quorate/protocol';
 import type { Grant } from '../access.ts';
 import type { Session } from '../state/index.ts';
 import type { Client } from './client.ts';
@@ -22,8 +22,21 @@ export function mayReceive(grant: Grant, session: Session | null, topic: string,
   return false;
 }
 
-/** Whether the will of a client that is live may be published at the end of its connection: it need not be so any more. */
-export function mayPublishWill({ grant, session }: Client, will: Will | null = session?.will ?? null): boolean {
+/**
+ * Whether the will counts at the end of a connection: not when the client never had its CONNACK, and not when it may not
+ * publish it any more.
+ */
+export function willCounts(client: Client): boolean {
+  const { phase, grant, session, broker } = client;
+  if (phase !== 'live') return false;
+  const will = session?.will ?? null;
   if (grant === null || will === null) return true;
-  return grant.revoked() === null && grant.mayPublish(will.topic, will.qos, will.retain);
+  if (grant.revoked() === null && grant.mayPublish(will.topic, will.qos, will.retain)) return true;
+  broker.denials.add(client, 'will', will.topic);
+  return false;
+}
+
+/** Whether the time of its credentials is over. A client that leaves is let go by itself. */
+export function hasExpired({ grant, phase }: Client, nowMs: number): boolean {
+  return grant !== null && nowMs >= grant.expiresAtMs && phase !== 'leaving';
 }

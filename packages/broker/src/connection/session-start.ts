@@ -78,7 +78,7 @@ export function claimed(connection: Client, result: CommandResult): void {
     // Whoever had the session before may have been allowed more.
     if (connection.grant !== null && session.subscriptions.size > 0) {
       connection.reviewed = false;
-      broker.review(connection);
+      broker.reviews.add(connection);
     }
   }
   broker.fencing.claim(epoch, connection.clientId, previousOwner, () => {

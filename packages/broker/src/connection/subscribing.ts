@@ -79,7 +79,7 @@ function denialOf(connection: Client, { filter, qos }: SubscriptionRequest): num
   if (grant === null || maySubscribe(grant, filter, qos)) return null;
   broker.denials.add(connection, 'subscribe', filter);
   // SUBACK of 3.1 knows no failure: it would say that the client has what it has not.
-  if (broker.disconnectOnDenied || connection.version === 3) {
+  if (broker.denials.disconnect || connection.version === 3) {
     connection.fail('NOT_AUTHORIZED', `SUBSCRIBE to '${filter}'`);
   }
   return ReasonCode.notAuthorized;
