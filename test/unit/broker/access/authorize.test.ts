@@ -1,3 +1,5 @@
+import { Session } from '@quorate/broker';
+import { mayReceive, maySubscribe } from '../../../../packages/broker/src/connection/permissions.ts';
 import type { FakeClient } from '../../../support/log-bus-client.ts';
 import { assert, suite } from '../../../support/suite.ts';
 import { codeOf, goodbye, payloads, publish, SETTLE_MS, subscribe, subscribed } from '../support.ts';
@@ -88,6 +90,37 @@ test('what is asked is what the packet says: QoS and RETAIN of PUBLISH and will,
   bus.run(50);
   assert.equal(asked, [['f/+', 1]]);
   bus.assertForgotten();
+});
+
+test('a shared filter is asked for without its group, in SUBSCRIBE and for what was queued by it', () => {
+  const { access } = guarded();
+  const asked: string[] = [];
+  const user = access.user('alice');
+  user.maySubscribe = (filter) => {
+    asked.push(filter);
+    return filter === 'f/+';
+  };
+  const outcome = access.granted('alice', null);
+  if (outcome.kind !== 'granted') throw new Error('refused');
+  const { grant } = outcome;
+  assert.ok(maySubscribe(grant, '$share/group/f/+', 1));
+  assert.not(maySubscribe(grant, '$share/f/+', 1));
+  assert.equal(asked, ['f/+', '+']);
+  const session = new Session(1, 'a', 1);
+  const subscription = {
+    qos: 1,
+    noLocal: false,
+    retainAsPublished: false,
+    retainHandling: 0,
+    identifier: null,
+  } as const;
+  const has = (filter: string): unknown => session.subscriptions.set(filter, { filter, ...subscription });
+  has('g/#');
+  assert.not(mayReceive(grant, session, 'f/1', 1));
+  has('$share/group/f/+');
+  assert.ok(mayReceive(grant, session, 'f/1', 1));
+  assert.not(mayReceive(grant, session, 'f/1/2', 1));
+  assert.not(mayReceive(grant, session, 'g/1', 1), 'it matches, and may not be had');
 });
 
 test('told to disconnect, a node closes who publishes or subscribes to what it may not', () => {
