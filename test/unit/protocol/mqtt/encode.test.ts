@@ -154,7 +154,10 @@ test('AUTH', () => {
   const properties = decoded['properties'] as { authenticationMethod: string; authenticationData: Buffer };
   assert.is(properties.authenticationMethod, 'SCRAM-SHA-256');
   assert.equal([...properties.authenticationData], [0, 255]);
-  assert.throws(() => encodeAuth(0x18, 'm', Buffer.alloc(65_536)), (error: Error) => error instanceof RangeError);
+  assert.throws(
+    () => encodeAuth(0x18, 'm', Buffer.alloc(65_536)),
+    (error: Error) => error instanceof RangeError,
+  );
 });
 
 test('PINGRESP', () => {
