@@ -219,6 +219,15 @@ shows(
   },
 );
 
+shows(test, { 'v5.0': '3.1.3-8' }, 'a client identifier that is too long is refused with 0x85', async (version) => {
+  const clientId = 'x'.repeat(LIMITS.maxClientIdBytes);
+  const [, { code }] = await world.dial(version, { clientId });
+  assert.is(code, 0);
+  const [client, refusal] = await world.dial(version, { clientId: `${clientId}x` });
+  assert.is(refusal.code, 0x85);
+  await client.closes();
+});
+
 shows(
   test,
   { 'v3.1.1': '3.1.4-2, 3.1.3-2', 'v5.0': '3.1.4-3, 3.1.3-2' },
@@ -319,6 +328,9 @@ shows(
     assert.is(value(longer.properties, Property.serverKeepAlive), LIMITS.maxKeepAliveSec);
     const [, none] = await world.dial(version, { properties: [Property.requestResponseInformation, 0] });
     assert.not.ok(none.properties.has(Property.responseInformation));
+    const asks = { clientId: world.unique(), properties: [Property.requestResponseInformation, 1] };
+    const [, asked] = await world.dial(version, asks);
+    assert.is(value(asked.properties, Property.responseInformation), `answers/${asks.clientId}/`);
   },
 );
 

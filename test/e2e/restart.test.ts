@@ -20,7 +20,7 @@ import { assert, note, suite } from '../support/suite.ts';
 
 const test = suite('e2e: restart');
 
-const SERVER_SHUTTING_DOWN = 0x8b;
+const USE_ANOTHER_SERVER = 0x9c;
 /** Leadership is handed over before the node goes: no election timeout passes. */
 const HANDOVER_GAP_MS = 500;
 
@@ -72,7 +72,7 @@ test(
       await node.stop();
       const stopMs = performance.now() - stoppedAtMs;
       await waitFor(() => !watcher.connected && !old.connected, { what: `clients of ${node.id} to be told` });
-      assert.is(reasonCode, SERVER_SHUTTING_DOWN, `what a client of ${node.id} was told`);
+      assert.is(reasonCode, USE_ANOTHER_SERVER, `what a client of ${node.id} was told`);
       const nextLeader = await cluster.leader(wasLeader ? { not: node.id } : {});
       assert.is.not(nextLeader, node.id);
       await waitFor(() => staying.every((each) => (each.ackedAtMs.at(-1) ?? 0) > stoppedAtMs + stopMs), {

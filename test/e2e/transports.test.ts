@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import type { MqttClient } from 'mqtt';
+import type { IDisconnectPacket, MqttClient } from 'mqtt';
 import { startCluster, type TestCluster, waitFor } from '../support/cluster.ts';
 import { type ConnectOptions, collect, connect, disconnect, publish, subscribe } from '../support/mqtt.ts';
 import type { NodeProcess } from '../support/node-process.ts';
@@ -201,12 +201,15 @@ test('a node stops in order with clients of every transport', async () => {
     at(portOf('n3', 'wss'), { protocol: 'wss', path: '/mqtt' }),
   ]);
   const told = left.map(
-    (client) => new Promise<{ reasonCode?: number }>((done) => client.once('disconnect', (packet) => done(packet))),
+    (client) => new Promise<IDisconnectPacket>((done) => client.once('disconnect', (packet) => done(packet))),
   );
   const startedAtMs = performance.now();
   await node.stop();
   assert.ok(performance.now() - startedAtMs < 10_000);
-  for (const { reasonCode } of await Promise.all(told)) assert.is(reasonCode, 0x8b);
+  for (const { reasonCode, properties } of await Promise.all(told)) {
+    assert.is(reasonCode, 0x9c);
+    assert.is(properties?.serverReference, undefined, 'they would be sent to an address of another transport');
+  }
 });
 
 test.run();

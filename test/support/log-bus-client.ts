@@ -14,6 +14,7 @@ export type Audit = (connection: Connection, packetType: number) => void;
 export class FakeSocket implements ClientSocket {
   readonly remoteAddress: string;
   peerCertificate: CertificateNames | null = null;
+  isAdvertised = true;
   bufferedBytes = 0;
   paused = false;
   /** The server closed its side, in either way. */
@@ -122,7 +123,7 @@ export class FakeSocket implements ClientSocket {
     while (!this.paused && !this.#dead && this.connection !== null) {
       const next = this.#unread.shift();
       if (next === undefined) return;
-      if (next === 'fin') this.connection.socketClosed();
+      if (next === 'fin') this.connection.inputEnded();
       else this.connection.receive(next);
     }
   }

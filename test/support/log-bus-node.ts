@@ -110,13 +110,15 @@ export class BusNode {
         });
       },
       assignClientId: () => `assigned-${this.id}-${life}-${++assigned}`,
+      memoryShare: () => bus.memoryShare,
       log: bus.log,
       access: bus.access,
     };
   }
 
   #register(): void {
-    this.broker.register(++this.#incarnation, { mqtt: '', http: '', peer: '', version: '0.0.0', leaseMs: 1000 });
+    const mqtt = this.#bus.addresses ? `${this.id}.example:1883` : '';
+    this.broker.register(++this.#incarnation, { mqtt, http: '', peer: '', version: '0.0.0', leaseMs: 1000 });
   }
 
   accept(socket: FakeSocket): void {

@@ -4,6 +4,7 @@ import {
   type BrokerLimits,
   type BrokerLog,
   type Connection,
+  NEVER_EXPIRES,
   NOBODY,
   writeCheckpoint,
   writeNodeDown,
@@ -34,10 +35,16 @@ export interface LogBusOptions {
   readonly access?: AccessControl;
   readonly disconnectOnDenied?: boolean;
   readonly log?: BrokerLog;
+  /** Nodes say where clients reach them: `n1.example:1883`. */
+  readonly addresses?: boolean;
 }
 
 export const DEFAULT_LIMITS: BrokerLimits = {
   maxConnections: 100,
+  maxPendingConnections: 1000,
+  maxConnectionsPerAddress: 0,
+  maxConnectsPerSec: 0,
+  maxConnectsPerAddressPerSec: 0,
   maxPacketSizeBytes: 64 * 1024,
   receiveMaximum: 100,
   maxInflightMessages: 100,
@@ -46,15 +53,23 @@ export const DEFAULT_LIMITS: BrokerLimits = {
   maxQueuedBytes: 16 * 1024 * 1024,
   maxSubscriptionsPerClient: 50,
   maxTopicLevels: 16,
+  maxTopicBytes: 65_535,
+  maxClientIdBytes: 1024,
+  maxPublishesPerSec: 0,
+  maxPublishBytesPerSec: 0,
+  slowConsumerTimeoutMs: 60_000,
+  maxSessionExpiryIntervalSec: NEVER_EXPIRES,
+  sessionExpiryIntervalFor3xSec: NEVER_EXPIRES,
+  responseInformation: null,
   maxKeepAliveSec: 65_535,
   connectTimeoutMs: 10_000,
   maxUnappliedBytes: 1024 * 1024,
 };
 
 /** Options that are given once. */
-type NotNumeric = 'limits' | 'nodeIds' | 'seed' | 'access' | 'disconnectOnDenied' | 'log';
+type NotNumeric = 'limits' | 'nodeIds' | 'seed' | 'addresses' | 'access' | 'disconnectOnDenied' | 'log';
 
-const SILENT: BrokerLog = { debug: () => {}, info: () => {}, warn: () => {} };
+const MAX_LINES = 1000;
 const DISCONNECT = 14;
 const DUTIES_MS = 100;
 const ELECTION_MS = 300;
@@ -73,8 +88,13 @@ export class LogBus {
   readonly options: { -readonly [K in Exclude<keyof LogBusOptions, NotNumeric>]-?: number };
   readonly limits: BrokerLimits;
   readonly log: BrokerLog;
+  /** What the nodes logged, the first of it; unless there is a log of its own. */
+  readonly lines: string[] = [];
   readonly access: AccessControl | null;
   readonly disconnectOnDenied: boolean;
+  readonly addresses: boolean;
+  /** What each node believes to use of its memory, as a share of its high-water mark. */
+  memoryShare = 0;
   leader: BusNode | null = null;
   term = 0;
   /** While true nothing commits. */
@@ -92,8 +112,15 @@ export class LogBus {
   #quiet = false;
 
   constructor(options: LogBusOptions = {}) {
-    const { seed = 1, nodeIds = ['n1', 'n2', 'n3'], limits, ...others } = options;
-    const { access = null, disconnectOnDenied = false, log = SILENT, ...rest } = others;
+    const { seed = 1, nodeIds = ['n1', 'n2', 'n3'], limits, addresses = false, ...others } = options;
+    const write = (_: object, text: string): void => this.#write(text);
+    const {
+      access = null,
+      disconnectOnDenied = false,
+      log = { debug: () => {}, info: write, warn: write },
+      ...rest
+    } = others;
+    this.addresses = addresses;
     this.scheduler = new Scheduler(seed);
     this.options = {
       lossRate: 0,
@@ -119,6 +146,10 @@ export class LogBus {
     this.run(this.options.leaseMs / 5 + 300);
   }
 
+  #write(text: string): void {
+    if (this.lines.length < MAX_LINES) this.lines.push(text);
+  }
+
   run(durationMs: number): void {
     this.scheduler.run(durationMs);
   }
@@ -140,11 +171,11 @@ export class LogBus {
   // Clients.
 
   /** A network connection to a node, without a word said. */
-  open(nodeId: string, version: Version = 5): FakeClient {
+  open(nodeId: string, version: Version = 5, remoteAddress = `client-${++this.#clientNumber}`): FakeClient {
     const { scheduler, options } = this;
     const latency = (): number => scheduler.integer(0, options.maxLatencyMs);
     const node = this.node(nodeId);
-    const socket = new FakeSocket(`client-${++this.#clientNumber}`, scheduler, latency, (connection, packetType) =>
+    const socket = new FakeSocket(remoteAddress, scheduler, latency, (connection, packetType) =>
       this.#audit(node, connection, packetType),
     );
     const client = new FakeClient(socket, version);

@@ -1,4 +1,6 @@
 import type { MessageProperties, QoS } from '@quorate/protocol';
+import type { Visit } from './admission.ts';
+import { Bounds } from './bounds.ts';
 import { type Host, Proposed } from './connection/client.ts';
 import type { CloseReason } from './connection/closing.ts';
 import { Connection } from './connection/connection.ts';
@@ -8,6 +10,7 @@ import { BrokerCounters, type BrokerEnvironment, type BrokerLimits, bump, type C
 import { Fencing } from './fencing.ts';
 import { type CommandOwner, NOBODY, Proposer } from './proposer.ts';
 import { QoS0 } from './qos0.ts';
+import { serverReference } from './referral.ts';
 import { Reviews } from './reviews.ts';
 import {
   type AppliedEntry,
@@ -57,8 +60,6 @@ export interface BrokerEvents {
   onMembersChanged?(): void;
 }
 
-/** Connections beyond the limit that may be waiting for their refusal. */
-const MAX_REFUSALS = 1024;
 /** The metrics' names for what the state machine drops. */
 const DROP_LABELS: Record<DropReason, string> = {
   queueFull: 'queue_full',
@@ -74,6 +75,7 @@ export class Broker implements StateSink, Host, Deliverers {
   readonly environment: BrokerEnvironment;
   readonly limits: BrokerLimits;
   readonly counters = new BrokerCounters();
+  readonly bounds: Bounds;
   readonly proposer: Proposer;
   #machine: StateMachine;
   readonly fencing: Fencing;
@@ -114,6 +116,7 @@ export class Broker implements StateSink, Host, Deliverers {
   #settledAtMs = 0;
   #timesCheckedAtMs = 0;
   #draining = false;
+  #referrals = 0;
 
   constructor(options: BrokerOptions, events: BrokerEvents) {
     const { environment, nodeId } = options;
@@ -122,6 +125,7 @@ export class Broker implements StateSink, Host, Deliverers {
     this.limits = options.limits;
     this.#events = events;
     this.#gracePeriodMs = options.gracePeriodMs;
+    this.bounds = new Bounds(this);
     this.proposer = new Proposer(nodeId, environment);
     this.#machine = new StateMachine(this, options.state);
     const restored = this.#machine.state.appliedIndex > 0;
@@ -196,12 +200,19 @@ export class Broker implements StateSink, Host, Deliverers {
     this.requestFlush();
   }
 
-  accept(socket: ClientSocket): Connection {
-    const connection = new Connection(this, socket);
+  /** @param visit of a listener that has asked already; null when there is no room for one more that has not sent CONNECT */
+  accept(socket: ClientSocket, visit: Visit | null = this.bounds.admission.arrive()): Connection {
+    const connection = new Connection(this, socket, visit);
     this.#all.add(connection);
+    visit?.identify(socket.remoteAddress);
     if (this.#draining) connection.fail('SERVER_SHUTTING_DOWN');
-    // A CONNECT beyond the limit gets an answer; beyond this many there is none for connections that stay silent.
-    else if (this.#all.size > this.limits.maxConnections + MAX_REFUSALS) connection.refuse('SERVER_BUSY');
+    else if (visit === null) connection.fail('SERVER_BUSY');
+    else {
+      visit.onEvicted = () => {
+        connection.socketClosed();
+        socket.destroy();
+      };
+    }
     return connection;
   }
 
@@ -276,6 +287,7 @@ export class Broker implements StateSink, Host, Deliverers {
     this.refreshServing();
     this.proposer.tick(nowMs);
     this.fencing.tick();
+    this.bounds.tick(nowMs);
     if (nowMs - this.#settledAtMs >= SETTLE_INTERVAL_MS && this.settling.size > 0) {
       this.#settledAtMs = nowMs;
       for (const connection of [...this.settling]) connection.outgoing?.proposeSettled();
@@ -323,7 +335,8 @@ export class Broker implements StateSink, Host, Deliverers {
   }
 
   setPaused(connection: Connection, paused: boolean): void {
-    if (paused) this.paused.add(connection);
+    // One that is held back for a while need not be tried at the end of each turn: the pacer looks after it.
+    if (paused && connection.heldUntilMs === 0) this.paused.add(connection);
     else this.paused.delete(connection);
   }
 
@@ -351,6 +364,7 @@ export class Broker implements StateSink, Host, Deliverers {
 
   forget(connection: Connection): void {
     this.#all.delete(connection);
+    this.bounds.pacer.forget(connection);
     this.paused.delete(connection);
     this.withheld.delete(connection);
     this.settling.delete(connection);
@@ -371,6 +385,10 @@ export class Broker implements StateSink, Host, Deliverers {
   /** QoS 0 messages from another node. */
   receiveQoS0(messages: Uint8Array): void {
     this.#qos0.receive(messages);
+  }
+
+  referral(): string | null {
+    return serverReference(this.machine.state, this.nodeId, this.#referrals++);
   }
 
   // What the state machine tells, in log order.
@@ -456,6 +474,9 @@ export class Broker implements StateSink, Host, Deliverers {
   }
 
   dropped(session: Session, reason: DropReason): void {
-    if (session.owner === this.nodeId || session.owner === null) bump(this.counters.dropped, DROP_LABELS[reason]);
+    // Once in the whole cluster: where the client is, else where the message came from.
+    if (session.owner === null ? !this.proposer.applying : session.owner !== this.nodeId) return;
+    bump(this.counters.dropped, DROP_LABELS[reason]);
+    this.bounds.drops.note(session.clientId, reason);
   }
 }

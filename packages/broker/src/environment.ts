@@ -13,6 +13,11 @@ export interface BrokerEnvironment {
   requestFlush(): void;
   /** A client id that no other client has: used when a client leaves the choice to the server. */
   assignClientId(): string;
+  /**
+   * How much of the memory that this process may use it uses, as a share of its high-water mark: 1 at the mark. Asked a few
+   * times a second; a node without it is never short of memory.
+   */
+  readonly memoryShare?: () => number;
   readonly log: BrokerLog;
   /** Who may come in and what they may do. Without it everybody may do everything. */
   readonly access?: AccessControl | null;
@@ -29,6 +34,8 @@ export interface ClientSocket {
   readonly remoteAddress: string;
   /** The certificate that the TLS handshake verified, or null. */
   readonly peerCertificate: CertificateNames | null;
+  /** It came in where `NodeUp.mqtt` says: the same address of another node serves it as well. */
+  readonly isAdvertised?: boolean;
   /**
    * Bytes accepted by `write` that the kernel has not taken yet. When they have been more than the smallest
    * `maxOutgoingBufferBytes` and are 0 again, the connection's `drained` must be called.
@@ -45,7 +52,16 @@ export interface ClientSocket {
 
 /** Limits of one node's connections; all of them can be configured. */
 export interface BrokerLimits {
+  /** Clients, from CONNECT on. */
   readonly maxConnections: number;
+  /** Connections besides that have not sent CONNECT yet; among too many the oldest has to go. */
+  readonly maxPendingConnections: number;
+  /** Connections from one address, 0 for any number; see `addressGroup`. */
+  readonly maxConnectionsPerAddress: number;
+  /** New connections a second, 0 for any number; bursts of one second's worth. */
+  readonly maxConnectsPerSec: number;
+  /** The same for one address. */
+  readonly maxConnectsPerAddressPerSec: number;
   /** Largest packet accepted from a client. */
   readonly maxPacketSizeBytes: number;
   /** QoS 1 and 2 messages from a client that may wait for their acknowledgement (our Receive Maximum). */
@@ -60,6 +76,22 @@ export interface BrokerLimits {
   readonly maxQueuedBytes: number;
   readonly maxSubscriptionsPerClient: number;
   readonly maxTopicLevels: number;
+  /** Longest topic name or filter, in bytes of UTF-8. */
+  readonly maxTopicBytes: number;
+  /** Longest client id, in bytes of UTF-8. */
+  readonly maxClientIdBytes: number;
+  /** PUBLISH packets of one client a second, 0 for any number; beyond it the client is not read for a while. */
+  readonly maxPublishesPerSec: number;
+  /** Their bytes, 0 for any number. */
+  readonly maxPublishBytesPerSec: number;
+  /** A client whose socket takes nothing for so long, though there is something for it, is let go. */
+  readonly slowConsumerTimeoutMs: number;
+  /** Longest Session Expiry Interval of 5.0, at least 1; 0xffffffff for sessions that do not expire. */
+  readonly maxSessionExpiryIntervalSec: number;
+  /** Of the sessions of 3.x clients that do not connect clean, at least 1; 0xffffffff for sessions that do not expire. */
+  readonly sessionExpiryIntervalFor3xSec: number;
+  /** Response Information for 5.0 clients that ask for it, `%c` standing for the client id; null for none. */
+  readonly responseInformation: string | null;
   readonly maxKeepAliveSec: number;
   /** From accept to CONNECT. */
   readonly connectTimeoutMs: number;
@@ -77,7 +109,13 @@ export class BrokerCounters {
   readonly received: [number, number, number] = [0, 0, 0];
   readonly sent: [number, number, number] = [0, 0, 0];
   readonly dropped = new Map<string, number>();
+  /** Clients that were not read for a while because of what they published, by the limit that it was. */
+  readonly publishersHeld = new Map<string, number>();
+  /** For how long, all together. */
+  heldMs = 0;
   readonly connectsRefused = new Map<string, number>();
+  /** Filters refused in SUBACK, by the words of the reason code. */
+  readonly subscriptionsRefused = new Map<string, number>();
   readonly disconnects = new Map<string, number>();
   readonly protocolErrors = new Map<string, number>();
   /** What clients were not allowed to do, by `Denied`. */

@@ -7,6 +7,7 @@ export type {
   Grant,
   Refusal,
 } from './access.ts';
+export { Admission, type AdmissionLimits, type Visit } from './admission.ts';
 export { Broker, type BrokerEvents, type BrokerOptions } from './broker.ts';
 export { CLOSE_REASONS, type CloseReason } from './connection/closing.ts';
 export { Connection } from './connection/connection.ts';

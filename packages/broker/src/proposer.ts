@@ -193,6 +193,11 @@ export class Proposer {
     this.#ordinal = 0;
   }
 
+  /** A command of this node is being applied at this moment. */
+  get applying(): boolean {
+    return this.#applying !== null;
+  }
+
   /** The command being applied at this moment is one of `owner`'s, of that kind. */
   isApplying(owner: CommandOwner, kind: number): boolean {
     const batch = this.#applying;

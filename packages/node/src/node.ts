@@ -7,6 +7,7 @@ import { DiskWatch } from './disk-watch.ts';
 import { createHttpServer, type NodeView } from './http/index.ts';
 import { MqttListeners } from './listener/mqtt-listeners.ts';
 import type { Logger } from './logging/index.ts';
+import { memoryShareOf } from './memory.ts';
 import { createMetrics, type Metrics } from './metrics/index.ts';
 import { realClock } from './raft/index.ts';
 import type { SelfDescription } from './runtime/identity.ts';
@@ -79,6 +80,7 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
     seed: randomInt(2 ** 31),
     newId: randomUUID,
     identity: data.identity,
+    memoryShare: memoryShareOf(config.limits.memoryHighWaterMarkBytes),
     recovered: data.recovered,
     standIn: data.doubt !== null,
     createTransport: (handlers, describe) => createTransport(config, logger, handlers, peerCounters, describe),
@@ -89,10 +91,11 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
   const clients = new MqttListeners({
     config,
     broker,
+    admission: broker.bounds.admission,
     logger,
     onFatal: replica.fail,
-    onRefused: () => {
-      bump(broker.counters.connectsRefused, 'too_many_connections');
+    onRefused: (reason) => {
+      bump(broker.counters.connectsRefused, reason);
     },
     onWebSocketFault: (code) => {
       bump(broker.counters.protocolErrors, code);

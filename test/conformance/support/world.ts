@@ -17,8 +17,12 @@ export const LIMITS = {
   maxKeepAliveSec: 600,
   maxSubscriptionsPerClient: 20,
   maxTopicLevels: 16,
+  maxClientIdBytes: 512,
   connectTimeoutMs: 2_000,
 } as const;
+
+/** Response Information of these clusters. */
+export const RESPONSE_INFORMATION = 'answers/%c/';
 
 /** A cluster for the tests of one file, its nodes used in turn, so that what is shown is shown on every node alike. */
 export class World {
@@ -29,7 +33,7 @@ export class World {
 
   constructor(test: Suite) {
     test.before(async () => {
-      this.#cluster = await startCluster({ config: { limits: LIMITS } });
+      this.#cluster = await startCluster({ config: { limits: LIMITS, responseInformation: RESPONSE_INFORMATION } });
     });
     test.after.each(() => {
       for (const client of this.#clients) client.destroy();

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { appendFile, readFile } from 'node:fs/promises';
 import net from 'node:net';
 import { join } from 'node:path';
+import type { IDisconnectPacket } from 'mqtt';
 import { collect, connect, disconnect, publish, type Received, sessionPresent, subscribe } from '../../support/mqtt.ts';
 import { assert, onFailure, suite } from '../../support/suite.ts';
 import { waitFor } from '../../support/wait.ts';
@@ -59,11 +60,14 @@ test('a stop hands leadership and sessions over; a start brings the node up to d
   const options = { clientId: 'c', clean: false, properties: { sessionExpiryInterval: 600 } } as const;
   const client = await connect(nodes.port(leader, 'mqtt'), options);
   await subscribe(client, 'topic', 1);
-  const goodbye = new Promise<number | undefined>((resolve) => {
-    client.once('disconnect', (packet) => resolve(packet.reasonCode));
+  const goodbye = new Promise<IDisconnectPacket>((resolve) => {
+    client.once('disconnect', resolve);
   });
   const tookMs = await nodes.stop(leader);
-  assert.is(await goodbye, 0x8b, 'the client was told that the server shuts down');
+  const { reasonCode, properties } = await goodbye;
+  assert.is(reasonCode, 0x9c, 'the client was told to use another server');
+  const elsewhere = [a, b].map((id) => `127.0.0.1:${String(nodes.port(id, 'mqtt'))}`).sort();
+  assert.equal(properties?.serverReference?.split(' ').sort(), elsewhere);
   assert.ok(tookMs < 2_000, `the stop took ${String(tookMs)} ms`);
   await nodes.ready(a, b);
   // At once: a session that was not given back would have to wait for the lease of the stopped node.

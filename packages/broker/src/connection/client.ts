@@ -1,8 +1,11 @@
 import type { ConnectPacket, MessageProperties, ProtocolVersion, PublishPacket, QoS } from '@quorate/protocol';
 import type { AuthenticationExchange, Credentials, Grant } from '../access.ts';
+import type { Visit } from '../admission.ts';
+import type { Bounds } from '../bounds.ts';
 import type { Denials } from '../denials.ts';
 import type { BrokerCounters, BrokerEnvironment, BrokerLimits, ClientSocket } from '../environment.ts';
 import type { Fencing } from '../fencing.ts';
+import type { Paced } from '../pacer.ts';
 import type { CommandOwner, Proposer } from '../proposer.ts';
 import type { Reviews } from '../reviews.ts';
 import type { CommandResult, Message, RetainedMessages, RetainedRequest, Session } from '../state/index.ts';
@@ -45,7 +48,8 @@ export interface Host {
   readonly serving: boolean;
   /** Too much is proposed and not applied: clients are not read until it is less. */
   readonly congested: boolean;
-  readonly connectionCount: number;
+  /** What all clients of the node together may take. */
+  readonly bounds: Bounds;
   readonly denials: Denials;
   /** Looks at what clients may still have, a few filters a turn. */
   readonly reviews: Reviews;
@@ -70,6 +74,8 @@ export interface Host {
   /** There is more to write that nothing stands in the way of, in the next turn. */
   continueLater(client: Client): void;
   forget(client: Client): void;
+  /** Server Reference for a client that has to go elsewhere, in another order for the next one; null when there is none. */
+  referral(): string | null;
   publishQoS0(
     publisher: Session | null,
     topic: string,
@@ -140,9 +146,11 @@ export interface EnhancedAuthentication {
 }
 
 /** One connection as its parts see it. */
-export interface Client extends CommandOwner {
+export interface Client extends CommandOwner, Paced {
   readonly broker: Host;
   readonly socket: ClientSocket;
+  /** Its place among the connections of the node; null when there was none. */
+  readonly visit: Visit | null;
   readonly output: OutputBuffer;
   readonly pendingSubscriptions: PendingSubscription[];
   /** Retained messages of QoS 0 that a SUBSCRIBE brings, until its SUBACK is in front of them. */

@@ -12,7 +12,9 @@ import {
   writeAck,
 } from '@quorate/protocol';
 import type { Grant } from '../access.ts';
+import type { Visit } from '../admission.ts';
 import { bump, type ClientSocket } from '../environment.ts';
+import type { Pace } from '../pacer.ts';
 import {
   type CommandResult,
   type Message,
@@ -35,10 +37,11 @@ import {
 import { CLOSE_REASONS, type CloseReason } from './closing.ts';
 import { OutputBuffer } from './output.ts';
 import { hasExpired, willCounts } from './permissions.ts';
-import { encodeGoodbye, encodeRefusal, isRefusalKnown } from './refusal.ts';
+import { encodeGoodbye, encodeRefusal, farewellOf, isRefusalKnown } from './refusal.ts';
 import { restrictionApplied } from './review.ts';
 import { acceptConnect, claimed } from './session-start.ts';
 import { handleSubscribe, handleUnsubscribe, subscriptionsApplied } from './subscribing.ts';
+import { Uptake } from './uptake.ts';
 
 /** Type nibbles of the packets that are taken apart without an object. */
 const CONNECT = 1;
@@ -51,6 +54,7 @@ const SHORT_ACK_BYTES = 2;
 export class Connection implements Client {
   readonly broker: Host;
   readonly socket: ClientSocket;
+  readonly visit: Visit | null;
   readonly output = new OutputBuffer();
   readonly openedAtMs: number;
   lastHeardMs: number;
@@ -82,13 +86,18 @@ export class Connection implements Client {
   denialLoggedMs = Number.NEGATIVE_INFINITY;
   dirty = false;
   paused = false;
+  heldUntilMs = 0;
+  heldSinceMs = 0;
+  pace: Pace | null = null;
   readonly #framer: PacketFramer;
   /** What the socket held at the last look. */
   #backlogBytes = 0;
+  readonly #uptake = new Uptake();
 
-  constructor(broker: Host, socket: ClientSocket) {
+  constructor(broker: Host, socket: ClientSocket, visit: Visit | null) {
     this.broker = broker;
     this.socket = socket;
+    this.visit = visit;
     this.#framer = new PacketFramer(broker.limits.maxPacketSizeBytes);
     this.openedAtMs = broker.environment.nowMs();
     this.lastHeardMs = this.openedAtMs;
@@ -125,10 +134,14 @@ export class Connection implements Client {
     if (this.phase !== 'closed' && this.phase !== 'leaving') this.#setPaused(true);
   }
 
-  /** Reads are held back by: a CONNECT in progress, a full proposal queue, our Receive Maximum, a client that does not read. */
+  /**
+   * Reads are held back by: a CONNECT in progress, a full proposal queue, our Receive Maximum, a client that does not read,
+   * or that publishes too fast.
+   */
   #mustWait(): boolean {
     const { phase, broker } = this;
     if (phase === 'live') {
+      if (this.heldUntilMs > 0) return true;
       return broker.congested || !broker.serving || (this.incoming?.full ?? false) || this.#backlogged;
     }
     // AUTH of the client is waited for, and nothing else.
@@ -153,13 +166,16 @@ export class Connection implements Client {
     const type = header >> 4;
     if (this.phase === 'new') {
       if (type !== CONNECT) throw new ProtocolError('NOT_CONNECT', `packet type ${type}`);
-      acceptConnect(this, decodeConnect(header, buffer, start, end), authenticate);
+      acceptConnect(this, decodeConnect(header, buffer, start, end, this.broker.limits), authenticate);
       return;
     }
     if (this.phase === 'authenticating') return beforeConnack(this, header, buffer, start, end);
     switch (type) {
       case PUBLISH:
-        return this.incoming?.publish(decodePublish(header, buffer, start, end, this.version));
+        this.incoming?.publish(decodePublish(header, buffer, start, end, this.version));
+        // It may have been closed for it.
+        if (this.phase === 'live') this.broker.bounds.pacer.published(this, end - start);
+        return;
       case PUBACK:
         if (end - start === SHORT_ACK_BYTES && header === PUBACK << 4) {
           return this.outgoing?.puback(readPacketId(buffer, start));
@@ -192,7 +208,9 @@ export class Connection implements Client {
         const expiry = packet.sessionExpiryIntervalSec;
         // [MQTT-3.14.2-2]
         if (expiry !== null && expiry > 0 && this.session?.expiryIntervalSec === 0) return this.fail('EXPIRY_INVALID');
-        this.#goodbye(packet.reasonCode !== ReasonCode.normalDisconnection, expiry);
+        const { maxSessionExpiryIntervalSec } = this.broker.limits;
+        const kept = expiry === null ? null : Math.min(expiry, maxSessionExpiryIntervalSec);
+        this.#goodbye(packet.reasonCode !== ReasonCode.normalDisconnection, kept);
         return;
       }
       case 'auth':
@@ -269,6 +287,7 @@ export class Connection implements Client {
   #write(): void {
     if (this.output.length === 0) return;
     this.connectPacket = null;
+    this.#uptake.wrote(this.output.length);
     this.output.flush(this.socket);
   }
 
@@ -282,16 +301,23 @@ export class Connection implements Client {
   /** Once per tick of the broker. */
   checkTime(nowMs: number): void {
     if (hasExpired(this, nowMs)) return this.fail('AUTHENTICATION_EXPIRED');
-    if (this.phase === 'live') return this.#checkKeepAlive(nowMs);
+    if (this.phase === 'live') return this.#checkLive(nowMs);
     if (this.phase === 'leaving') {
       if (nowMs - this.lastHeardMs > this.broker.limits.connectTimeoutMs) this.#gone();
       return;
     }
     if (nowMs - this.openedAtMs <= this.broker.limits.connectTimeoutMs) return;
-    if (this.phase === 'new') this.fail('CONNECT_TIMEOUT');
+    if (this.phase === 'new') this.refuse('CONNECT_TIMEOUT');
     // The lease holds but nothing commits (a disk that is stuck, say): better an answer than a client that hangs.
     else if (this.phase === 'claiming' || this.phase === 'reviewing') this.refuse('SERVER_UNAVAILABLE');
     else if (this.phase === 'authenticating') authenticationTimedOut(this);
+  }
+
+  #checkLive(nowMs: number): void {
+    const { bufferedBytes } = this.socket;
+    const stuckMs = this.#uptake.stuckMs(bufferedBytes, nowMs);
+    if (stuckMs < this.broker.limits.slowConsumerTimeoutMs) this.#checkKeepAlive(nowMs);
+    else this.fail('SLOW_CONSUMER', `it took none of ${bufferedBytes} bytes for ${stuckMs} ms`);
   }
 
   /** [MQTT-3.1.2-22] */
@@ -303,6 +329,16 @@ export class Connection implements Client {
     if (this.paused && !stuck) this.lastHeardMs = nowMs;
     const silentMs = nowMs - this.lastHeardMs;
     if (this.keepAliveSec > 0 && silentMs > this.keepAliveSec * 1500) this.fail('KEEP_ALIVE_TIMEOUT');
+  }
+
+  /**
+   * The client has closed its side, behind all that it sent. One that is leaving is answered in kind when its DISCONNECT
+   * is in the log: it may wait for that to connect to another node.
+   */
+  inputEnded(): void {
+    if (this.phase === 'leaving') return;
+    this.socketClosed();
+    this.socket.end();
   }
 
   /** The client's side of the connection is gone. */
@@ -353,20 +389,21 @@ export class Connection implements Client {
   }
 
   #sayGoodbye(reason: CloseReason, wasLive: boolean): void {
-    const reasonCode = CLOSE_REASONS[reason][0];
+    const [reasonCode, reference] = farewellOf(this, reason);
     // [MQTT-3.2.0-1]: CONNACK comes first, and one that waits for the lease or the end of the turn has not left.
     if (wasLive && this.connectPacket === null) {
-      this.#sendDisconnect(reasonCode, CLOSE_REASONS[reason][1]);
+      this.#sendDisconnect(reasonCode, CLOSE_REASONS[reason][1], reference);
     } else if (this.connectPacket !== null) {
-      this.#send(encodeRefusal(reasonCode, CLOSE_REASONS[reason][1], this.version, this.maximumPacketSizeBytes));
+      const { version, maximumPacketSizeBytes } = this;
+      this.#send(encodeRefusal(reasonCode, CLOSE_REASONS[reason][1], version, maximumPacketSizeBytes, reference));
     }
     this.socket.end();
   }
 
   /** Only 5.0 knows a DISCONNECT of the server. */
-  #sendDisconnect(reasonCode: number, sentence: string): void {
+  #sendDisconnect(reasonCode: number, sentence: string, serverReference: string | null = null): void {
     if (this.version !== 5) return;
-    this.#send(encodeGoodbye(reasonCode, sentence, this.maximumPacketSizeBytes));
+    this.#send(encodeGoodbye(reasonCode, sentence, this.maximumPacketSizeBytes, serverReference));
   }
 
   #send(packet: Buffer | null): void {
@@ -432,6 +469,7 @@ export class Connection implements Client {
     if (this.phase === 'live') bump(this.broker.counters.disconnects, why);
     this.phase = 'closed';
     if (this.verification !== null) this.verification.client = null;
+    this.visit?.leave();
     this.broker.forget(this);
   }
 }

@@ -2,7 +2,7 @@ import { isPayloadFormatValid, type PublishPacket, ReasonCode } from '@quorate/p
 import { bump } from '../environment.ts';
 import { type CommandResult, writePublish, writePubrel } from '../state/index.ts';
 import { type Client, type IncomingSide, Proposed } from './client.ts';
-import { TOPIC_ALIAS_MAXIMUM, tooDeep } from './topic-limits.ts';
+import { TOPIC_ALIAS_MAXIMUM, topicExcess } from './topic-limits.ts';
 
 /** PUBLISH and PUBREL from one client. */
 export class Incoming implements IncomingSide {
@@ -115,8 +115,9 @@ export class Incoming implements IncomingSide {
       connection.fail('TOPIC_NAME_INVALID', 'only the broker publishes to $SYS');
       return null;
     }
-    if (tooDeep(topic, connection.broker.limits.maxTopicLevels)) {
-      connection.fail('TOPIC_NAME_INVALID', `more than ${connection.broker.limits.maxTopicLevels} levels`);
+    const excess = topicExcess(topic, connection.broker.limits);
+    if (excess !== null) {
+      connection.fail('TOPIC_NAME_INVALID', excess);
       return null;
     }
     return topic;

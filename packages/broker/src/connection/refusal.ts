@@ -1,4 +1,6 @@
 import { encodeConnack, encodeDisconnect, type ProtocolVersion, ReasonCode } from '@quorate/protocol';
+import type { Client } from './client.ts';
+import { CLOSE_REASONS, type CloseReason } from './closing.ts';
 
 /**
  * Whether a CONNACK can tell a client of this version what was wrong with the bytes of its CONNECT. Before 5.0 it can in two
@@ -33,8 +35,15 @@ export function encodeRefusal(
   sentence: string | null,
   version: ProtocolVersion,
   maximumPacketSizeBytes: number,
+  serverReference: string | null = null,
 ): Buffer | null {
-  const refusal = { sessionPresent: false, reasonCode: CONNACK_CODES.get(reasonCode) ?? reasonCode };
+  const code = CONNACK_CODES.get(reasonCode) ?? reasonCode;
+  if (serverReference !== null && version === 5) {
+    // Where to go is worth more than why: the sentence is left out first.
+    const packet = encodeConnack({ sessionPresent: false, reasonCode: code, serverReference }, version);
+    if (packet.length <= maximumPacketSizeBytes) return packet;
+  }
+  const refusal = { sessionPresent: false, reasonCode: code };
   if (version === 5 && sentence !== null) {
     const packet = encodeConnack({ ...refusal, reasonString: sentence }, version);
     if (packet.length <= maximumPacketSizeBytes) return packet;
@@ -44,8 +53,28 @@ export function encodeRefusal(
 }
 
 /** DISCONNECT to a 5.0 client, with the sentence if that fits [MQTT-3.14.2-3]. */
-export function encodeGoodbye(reasonCode: number, sentence: string, maximumPacketSizeBytes: number): Buffer {
+export function encodeGoodbye(
+  reasonCode: number,
+  sentence: string,
+  maximumPacketSizeBytes: number,
+  serverReference: string | null = null,
+): Buffer {
   const code = DISCONNECT_CODES.get(reasonCode) ?? reasonCode;
-  const packet = encodeDisconnect(code, sentence, null);
-  return packet.length <= maximumPacketSizeBytes ? packet : encodeDisconnect(code, null, null);
+  const packet = encodeDisconnect(code, sentence, serverReference);
+  if (packet.length <= maximumPacketSizeBytes) return packet;
+  const referral = encodeDisconnect(code, null, serverReference);
+  return referral.length <= maximumPacketSizeBytes ? referral : encodeDisconnect(code, null, null);
+}
+
+/** The reason code, and for a client that is to go elsewhere the Server Reference if there is one (MQTT 5.0 section 4.11). */
+export function farewellOf(
+  { broker, socket }: Pick<Client, 'broker' | 'socket'>,
+  reason: CloseReason,
+): readonly [reasonCode: number, serverReference: string | null] {
+  const [reasonCode] = CLOSE_REASONS[reason];
+  if (reason !== 'SERVER_SHUTTING_DOWN' && reason !== 'NO_QUORUM') return [reasonCode, null];
+  const reference = broker.referral();
+  if (reference === null) return [reasonCode, null];
+  // What came in over TLS or WebSocket must not be sent to an address that speaks neither.
+  return [ReasonCode.useAnotherServer, socket.isAdvertised === true ? reference : null];
 }

@@ -1,9 +1,10 @@
-import { type ConnectPacket, encodeConnack, ReasonCode } from '@quorate/protocol';
-import { type CommandResult, NEVER_EXPIRES, type Session, writeConnect, writeDisconnect } from '../state/index.ts';
+import { type ConnectPacket, encodeConnack, isValidTopicName, ReasonCode } from '@quorate/protocol';
+import type { BrokerLimits } from '../environment.ts';
+import { type CommandResult, type Session, writeConnect, writeDisconnect } from '../state/index.ts';
 import { type Client, Proposed } from './client.ts';
 import { Incoming } from './incoming.ts';
 import { Outgoing } from './outgoing.ts';
-import { TOPIC_ALIAS_MAXIMUM, tooDeep } from './topic-limits.ts';
+import { TOPIC_ALIAS_MAXIMUM, topicExcess } from './topic-limits.ts';
 
 /** CONNECT: checks what one node can check without knowing who the client is; then `authenticate` asks that. */
 export function acceptConnect(
@@ -18,9 +19,11 @@ export function acceptConnect(
   connection.bridge = packet.bridge;
   connection.maximumPacketSizeBytes = packet.maximumPacketSizeBytes;
   if (!broker.serving) return connection.refuse('SERVER_UNAVAILABLE');
-  // Congested: a client that comes and goes would pile up Connect commands, wills and all.
-  if (broker.connectionCount > broker.limits.maxConnections || broker.congested)
-    return connection.refuse('SERVER_BUSY');
+  const refusal = connection.visit?.connect() ?? null;
+  if (refusal !== null) return connection.refuse(refusal);
+  if (broker.bounds.memory.isShort) return connection.refuse('MEMORY_HIGH');
+  // A client that comes and goes would pile up Connect commands, wills and all.
+  if (broker.congested) return connection.refuse('CONGESTED');
   if (packet.clientId === '') {
     // [MQTT-3.1.3-8] of 3.1.1; 3.1 knows no empty client id at all.
     if (packet.protocolVersion === 3 || (packet.protocolVersion === 4 && !packet.cleanStart)) {
@@ -29,7 +32,7 @@ export function acceptConnect(
     connection.clientId = broker.environment.assignClientId();
   }
   const { will } = packet;
-  if (will !== null && (will.topic.startsWith('$SYS/') || tooDeep(will.topic, broker.limits.maxTopicLevels))) {
+  if (will !== null && (will.topic.startsWith('$SYS/') || topicExcess(will.topic, broker.limits) !== null)) {
     return connection.refuse('TOPIC_NAME_INVALID');
   }
   authenticate(connection, packet);
@@ -40,7 +43,7 @@ export function claim(connection: Client, packet: ConnectPacket): void {
   const { broker } = connection;
   // Again: to find out who it is may have taken long.
   if (!broker.serving) return connection.refuse('SERVER_UNAVAILABLE');
-  if (broker.congested) return connection.refuse('SERVER_BUSY');
+  if (broker.congested) return connection.refuse('CONGESTED');
   // [MQTT-3.1.2-24]
   const { maximumPacketSizeBytes } = packet;
   if (maximumPacketSizeBytes < Number.POSITIVE_INFINITY) {
@@ -48,14 +51,12 @@ export function claim(connection: Client, packet: ConnectPacket): void {
       return connection.refuse('ANSWER_TOO_LARGE');
     }
   }
-  const sessionExpiryIntervalSec =
-    packet.protocolVersion === 5 ? packet.sessionExpiryIntervalSec : packet.cleanStart ? 0 : NEVER_EXPIRES;
   connection.phase = 'claiming';
   writeConnect(broker.proposer.open(), {
     clientId: connection.clientId,
     cleanStart: packet.cleanStart,
     protocolVersion: packet.protocolVersion,
-    sessionExpiryIntervalSec,
+    sessionExpiryIntervalSec: sessionExpiryOf(packet, broker.limits),
     receiveMaximum: Math.min(packet.receiveMaximum, broker.limits.maxInflightMessages),
     will: packet.will,
   });
@@ -131,6 +132,8 @@ function encodeSuccess(connection: Client, packet: ConnectPacket, sessionPresent
   const { clientId, version, authentication } = connection;
   const { limits } = connection.broker;
   const keepAliveSec = keepAliveOf(packet, limits.maxKeepAliveSec);
+  const expirySec = sessionExpiryOf(packet, limits);
+  const responseInformation = responseInformationOf(packet, limits.responseInformation, clientId);
   return encodeConnack(
     {
       sessionPresent,
@@ -144,6 +147,8 @@ function encodeSuccess(connection: Client, packet: ConnectPacket, sessionPresent
       // [MQTT-4.12.0-5]
       ...(authentication !== null && { authenticationMethod: authentication.method }),
       ...(authentication?.data != null && { authenticationData: authentication.data }),
+      ...(expirySec !== packet.sessionExpiryIntervalSec && { sessionExpiryIntervalSec: expirySec }),
+      ...(responseInformation !== null && { responseInformation }),
     },
     version,
   );
@@ -154,4 +159,21 @@ function keepAliveOf({ protocolVersion, keepAliveSec }: ConnectPacket, maxKeepAl
   if (protocolVersion !== 5) return keepAliveSec;
   if (keepAliveSec === 0) return maxKeepAliveSec >= 0xffff ? 0 : maxKeepAliveSec;
   return Math.min(keepAliveSec, maxKeepAliveSec);
+}
+
+/** Only 5.0 is told when it gets less than it asked for (MQTT 5.0 section 3.2.2.3.2). */
+function sessionExpiryOf(packet: ConnectPacket, limits: BrokerLimits): number {
+  if (packet.protocolVersion === 5)
+    return Math.min(packet.sessionExpiryIntervalSec, limits.maxSessionExpiryIntervalSec);
+  return packet.cleanStart ? 0 : limits.sessionExpiryIntervalFor3xSec;
+}
+
+/**
+ * For a client that asks [MQTT-3.1.2-28]. It is to be the beginning of a topic (section 3.2.2.3.15): a client whose id makes
+ * none of it gets none.
+ */
+function responseInformationOf(packet: ConnectPacket, pattern: string | null, clientId: string): string | null {
+  if (pattern === null || !packet.requestResponseInformation) return null;
+  const information = pattern.replaceAll('%c', () => clientId);
+  return isValidTopicName(information) ? information : null;
 }

@@ -3,14 +3,16 @@ import {
   encodeUnsuback,
   parseSharedFilter,
   ReasonCode,
+  reasonName,
   type SubscribePacket,
   type SubscriptionRequest,
   type UnsubscribePacket,
 } from '@quorate/protocol';
+import { bump } from '../environment.ts';
 import { type CommandResult, writeSubscribe, writeUnsubscribe } from '../state/index.ts';
 import { type Client, Proposed } from './client.ts';
 import { maySubscribe } from './permissions.ts';
-import { tooDeep } from './topic-limits.ts';
+import { topicExcess } from './topic-limits.ts';
 
 /** SUBSCRIBE and UNSUBSCRIBE in flight per client; more are not needed by anybody and would only cost memory. */
 const MAX_PENDING = 1024;
@@ -31,7 +33,10 @@ export function handleSubscribe(connection: Client, packet: SubscribePacket): vo
     // Closed for it.
     if (connection.phase !== 'live') return;
     reasonCodes.push(refusal);
-    if (refusal !== null) continue;
+    if (refusal !== null) {
+      bump(broker.counters.subscriptionsRefused, reasonName(refusal).replaceAll(' ', '_'));
+      continue;
+    }
     accepted.push(connection.bridge ? asBridge(request) : request);
     if (!session.subscriptions.has(request.filter)) room--;
   }
@@ -68,7 +73,7 @@ function refusalOf(connection: Client, filter: string, room: number): number | n
       ? ReasonCode.topicFilterInvalid
       : ReasonCode.sharedSubscriptionsNotSupported;
   }
-  if (tooDeep(filter, limits.maxTopicLevels)) return ReasonCode.topicFilterInvalid;
+  if (topicExcess(filter, limits) !== null) return ReasonCode.topicFilterInvalid;
   if (room <= 0 && !connection.session?.subscriptions.has(filter)) return ReasonCode.quotaExceeded;
   return null;
 }

@@ -13,6 +13,7 @@ export function renderCluster(cluster: ClusterView): string {
     ['term', String(cluster.term)],
     ['commit', String(cluster.commitIndex)],
     ['applied', String(cluster.appliedIndex)],
+    ...(cluster.warnings ?? []).map(({ code, reason }) => ['warning', `${code}: ${reason}`]),
   ];
   const nodes = cluster.nodes.map((node) => [
     node.id,

@@ -200,6 +200,14 @@ export function configWarnings(config: NodeConfig): string[] {
     const same = size === 2 ? 'no failure' : `no more failures than ${String(size - 1)}`;
     warnings.push(`cluster has ${String(size)} members: an even number survives ${same}, best are 3 or 5`);
   }
+  const { maxPacketSizeBytes, maxPublishBytesPerSec } = config.limits;
+  if (maxPublishBytesPerSec > 0 && maxPublishBytesPerSec < maxPacketSizeBytes) {
+    const seconds = String(Math.ceil(maxPacketSizeBytes / maxPublishBytesPerSec));
+    warnings.push(
+      `limits.maxPublishBytesPerSec is less than limits.maxPacketSizeBytes: after one packet of that size a client is not ` +
+        `read for ${seconds} seconds`,
+    );
+  }
   if (config.serving.leaseMs < config.raft.electionTimeoutMs) {
     warnings.push('serving.leaseMs is less than raft.electionTimeoutMs: every election stops service for a moment');
   }

@@ -1,5 +1,6 @@
 import type { Address } from './address.ts';
 import { address, boolean, derived, type Infer, integer, members, oneOf, text } from './key-types.ts';
+import { LIMITS } from './limits.ts';
 import { listOf } from './list-key.ts';
 import { LISTENER, type ListenerConfig, MAX_LISTENERS } from './listeners.ts';
 import { NODE_ID, NODE_ID_EXPECTED } from './node-id.ts';
@@ -170,74 +171,7 @@ export const SCHEMA = {
       max: 600_000,
     }),
   },
-  limits: {
-    maxPacketSizeBytes: integer({
-      doc: 'Largest MQTT packet that a client may send.',
-      default: MIB,
-      min: KIB,
-      max: 32 * MIB,
-    }),
-    maxConnections: integer({
-      doc: 'Most MQTT connections to this node.',
-      default: 10_000,
-      min: 1,
-      max: 1_000_000,
-    }),
-    receiveMaximum: integer({
-      doc: 'Most QoS 1 and 2 messages that a client may send before it has their acknowledgements.',
-      default: 1_024,
-      min: 1,
-      max: 65_535,
-    }),
-    maxKeepAliveSec: integer({
-      doc: 'Longest keep-alive; an MQTT 5 client that asks for more, or for none, is given this one.',
-      default: 65_535,
-      min: 5,
-      max: 65_535,
-    }),
-    maxInflightMessages: integer({
-      doc: 'Most QoS 1 and 2 messages sent to a client before it acknowledges, whatever it allows.',
-      default: 1_024,
-      min: 1,
-      max: 65_535,
-    }),
-    maxOutgoingBufferBytes: integer({
-      doc: 'Most bytes that wait in memory for one slow client; then QoS 0 is dropped and the rest stays queued.',
-      default: 8 * MIB,
-      min: 64 * KIB,
-      max: GIB,
-    }),
-    maxQueuedMessages: integer({
-      doc: 'Most QoS 1 and 2 messages that wait for a client whose session ends with its connection; then it is closed.',
-      default: 100_000,
-      min: 1,
-      max: 10_000_000,
-    }),
-    maxQueuedBytes: integer({
-      doc: 'Most bytes of these messages; a single larger one still waits.',
-      default: 64 * MIB,
-      min: 64 * KIB,
-      max: 16 * GIB,
-    }),
-    maxSubscriptionsPerClient: integer({
-      doc: 'Most subscriptions of one session.',
-      default: 1_000,
-      min: 1,
-      max: 1_000_000,
-    }),
-    maxTopicLevels: integer({
-      doc: 'Most levels of a topic name or filter.',
-      default: 128,
-      min: 1,
-      max: 1_024,
-    }),
-    connectTimeoutMs: integer({
-      doc: 'A connection that has not sent a whole CONNECT after this time is closed.',
-      default: 10_000,
-      min: 100,
-      max: 300_000,
-    }),
-  },
+  limits: LIMITS,
   checkpoint: {
     intervalMs: integer({
       doc: 'Time between two writes of changed state records.',
@@ -294,6 +228,17 @@ export const SCHEMA = {
       max: 60_000,
     }),
   },
+  responseInformation: derived(
+    text({
+      doc:
+        'Beginning of the topics for answers, told to MQTT 5 clients that ask for Response Information; %c stands for the ' +
+        'client id.',
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: what no topic may hold.
+      pattern: /^[^\u0000+#]{1,1024}$/,
+      expected: 'a topic without wildcards, for example answers/%c/',
+    }),
+    'none',
+  ),
   sysIntervalSec: integer({
     doc: 'Seconds between two publishes below $SYS; 0 for none.',
     default: 10,

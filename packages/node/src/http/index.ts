@@ -1,4 +1,13 @@
 export type { ErrorEnvelope } from './errors.ts';
 export type { AdminResult, JoinRequest, NodeAdmin } from './node-admin.ts';
-export type { ClusterView, LeaderView, MemberState, MemberView, NodeRole, NodeView, Readiness } from './node-view.ts';
+export type {
+  ClusterView,
+  LeaderView,
+  MemberState,
+  MemberView,
+  NodeRole,
+  NodeView,
+  Readiness,
+  Warning,
+} from './node-view.ts';
 export { createHttpServer, type HttpServerOptions } from './server.ts';

@@ -39,6 +39,14 @@ export interface MemberView {
   readonly self: boolean;
 }
 
+/** Something about the node that answers that somebody should look at; it goes on serving. */
+export interface Warning {
+  /** Stable name in capitals: MEMORY_HIGH. */
+  readonly code: string;
+  /** The same as a sentence for people. */
+  readonly reason: string;
+}
+
 /** The cluster as one node sees it. */
 export interface ClusterView {
   /** Null until the first configuration is known. */
@@ -50,6 +58,8 @@ export interface ClusterView {
   readonly commitIndex: number;
   readonly appliedIndex: number;
   readonly nodes: readonly MemberView[];
+  /** Absent when there is nothing to say. */
+  readonly warnings?: readonly Warning[];
 }
 
 /** What the HTTP API may see of a node. Everything is in memory: no call waits for a peer or a disk. */

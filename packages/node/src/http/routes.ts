@@ -75,7 +75,9 @@ export function routes(view: NodeView): FastifyPluginCallbackTypebox {
 
     app.get('/api/v1/cluster', { schema: clusterSchema }, () => {
       const seen = view.cluster();
-      return { ...seen, nodes: seen.nodes.map((node) => ({ ...node })) };
+      const { warnings, ...rest } = seen;
+      const nodes = seen.nodes.map((node) => ({ ...node }));
+      return { ...rest, nodes, ...(warnings !== undefined && { warnings: [...warnings] }) };
     });
 
     app.get('/api/v1/openapi.json', { schema: openapiSchema }, () => app.swagger());

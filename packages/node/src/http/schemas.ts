@@ -55,6 +55,11 @@ export const ClusterBody = Type.Object(
     commitIndex: Type.Integer({ minimum: 0 }),
     appliedIndex: Type.Integer({ minimum: 0 }),
     nodes: Type.Array(MemberBody),
+    warnings: Type.Optional(
+      Type.Array(Type.Object({ code: Type.String(), reason: Type.String() }), {
+        description: 'About the node that answers, which serves all the same',
+      }),
+    ),
   },
   { description: 'The cluster as the node that answers sees it' },
 );

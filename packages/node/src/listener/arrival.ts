@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Visit } from '@quorate/broker';
 import type { Origin } from './client-socket.ts';
 import type { PeerCertificate } from './peer-certificate.ts';
 import { remoteAddressOf } from './remote-address.ts';
@@ -23,6 +24,9 @@ export interface ArrivalEvents {
 export class Arrival implements Origin {
   readonly listener: string;
   readonly socket: Socket;
+  readonly visit: Visit;
+  /** `NodeUp.mqtt` names a plain TCP address, which needs no handshake. */
+  readonly isAdvertised = false;
   stage: Stage = 'TLS handshake';
   remoteAddress: string;
   peerCertificate: PeerCertificate | null = null;
@@ -30,9 +34,10 @@ export class Arrival implements Origin {
   readonly #deadline: NodeJS.Timeout;
   #over = false;
 
-  constructor(listener: string, socket: Socket, timeoutMs: number, events: ArrivalEvents) {
+  constructor(listener: string, socket: Socket, visit: Visit, timeoutMs: number, events: ArrivalEvents) {
     this.listener = listener;
     this.socket = socket;
+    this.visit = visit;
     this.remoteAddress = remoteAddressOf(socket);
     this.#events = events;
     this.#deadline = setTimeout(() => {

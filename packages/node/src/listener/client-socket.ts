@@ -13,6 +13,8 @@ export interface Origin {
   readonly remoteAddress: string;
   /** Null without TLS, or when no certificate was verified. */
   readonly peerCertificate: PeerCertificate | null;
+  /** See `ClientSocket.isAdvertised`. */
+  readonly isAdvertised: boolean;
 }
 
 /** A connection of a client, whatever it came by. */
@@ -31,6 +33,7 @@ export class TcpClientSocket implements ListenerSocket {
   readonly listener: string;
   readonly remoteAddress: string;
   readonly peerCertificate: PeerCertificate | null;
+  readonly isAdvertised: boolean;
   readonly #socket: Socket;
 
   constructor(socket: Socket, origin: Origin) {
@@ -38,6 +41,7 @@ export class TcpClientSocket implements ListenerSocket {
     this.listener = origin.listener;
     this.remoteAddress = origin.remoteAddress;
     this.peerCertificate = origin.peerCertificate;
+    this.isAdvertised = origin.isAdvertised;
   }
 
   get bufferedBytes(): number {

@@ -1,7 +1,15 @@
 import net, { type Socket } from 'node:net';
-import type { ClientSocket, Connection } from '@quorate/broker';
+import {
+  type Admission,
+  CLOSE_REASONS,
+  type ClientSocket,
+  type CloseReason,
+  type Connection,
+  type Visit,
+} from '@quorate/broker';
 import type { WebSocket } from 'ws';
 import { formatAddress, type ListenerConfig } from '../config/index.ts';
+import { MAIN_LISTENER } from '../config/listeners.ts';
 import { Arrival, type Failure } from './arrival.ts';
 import { Certificates } from './certificates.ts';
 import { type ListenerSocket, type Origin, TcpClientSocket } from './client-socket.ts';
@@ -15,7 +23,8 @@ import { WebSocketStage } from './web-socket-stage.ts';
 
 /** What the listener needs of a broker. */
 export interface ClientAcceptor {
-  accept(socket: ListenerSocket): Pick<Connection, 'receive' | 'drained' | 'socketClosed'>;
+  /** @param visit counts the connection, and is left by it when it ends */
+  accept(socket: ListenerSocket, visit: Visit): Pick<Connection, 'receive' | 'drained' | 'inputEnded' | 'socketClosed'>;
 }
 
 export type { ListenerLogger } from './failure-log.ts';
@@ -26,6 +35,7 @@ export type WebSocketFault = 'WEBSOCKET_TEXT' | 'WEBSOCKET_MALFORMED';
 export interface MqttListenerOptions {
   readonly config: ListenerConfig;
   readonly broker: ClientAcceptor;
+  readonly admission: Admission;
   readonly logger: ListenerLogger;
   /** An error in the broker: its state can not be trusted any more. */
   readonly onFatal: (error: unknown) => void;
@@ -34,8 +44,8 @@ export interface MqttListenerOptions {
   readonly maxPacketSizeBytes: number;
   /** Whether the node has room for one more socket; without it there is always room. */
   readonly hasRoom?: () => boolean;
-  /** Called for each socket that is closed unread, for want of room here or in the node. */
-  readonly onRefused?: () => void;
+  /** Called for each socket that is closed unread, with the reason in snake_case. */
+  readonly onRefused?: (reason: string) => void;
   readonly onWebSocketFault?: (fault: WebSocketFault) => void;
 }
 
@@ -156,25 +166,39 @@ export class MqttListener {
   }
 
   #accept(socket: Socket): void {
-    const { config, hasRoom, onRefused, handshakeTimeoutMs } = this.#options;
+    const { config, hasRoom, onRefused, handshakeTimeoutMs, admission } = this.#options;
     if (this.#sockets.size >= (config.maxConnections ?? Number.POSITIVE_INFINITY) || hasRoom?.() === false) {
       this.refusedTotal++;
-      onRefused?.();
+      onRefused?.('too_many_connections');
       socket.destroy();
       return;
     }
+    const visit = admission.arrive();
+    if (visit === null) {
+      this.refusedTotal++;
+      socket.destroy();
+      return;
+    }
+    visit.onEvicted = () => socket.destroy();
     this.#sockets.add(socket);
     socket.once('close', () => {
       this.#sockets.delete(socket);
+      visit.leave();
     });
     // A reset is as good a goodbye as any; `close` follows.
     socket.on('error', () => {});
     if (config.transport === 'tcp' && config.proxyProtocol === 'off') {
-      const origin = { listener: this.name, remoteAddress: remoteAddressOf(socket), peerCertificate: null };
-      this.#serve(socket, origin);
+      const isAdvertised = this.name === MAIN_LISTENER;
+      const origin = {
+        listener: this.name,
+        remoteAddress: remoteAddressOf(socket),
+        peerCertificate: null,
+        isAdvertised,
+      };
+      this.#serve(socket, origin, visit);
       return;
     }
-    const arrival = new Arrival(this.name, socket, handshakeTimeoutMs, {
+    const arrival = new Arrival(this.name, socket, visit, handshakeTimeoutMs, {
       failed: (_arrival, failure) => {
         this.#failed(arrival, failure);
       },
@@ -203,7 +227,10 @@ export class MqttListener {
     });
   }
 
+  /** Its address is known. What a CONNECT would be refused for is not worth a handshake. */
   #secure(arrival: Arrival): void {
+    const refusal = arrival.visit.identify(arrival.remoteAddress);
+    if (refusal !== null && (this.#tls !== null || this.#webSockets !== null)) return this.#refuse(arrival, refusal);
     if (this.#tls === null) this.#upgrade(arrival, arrival.socket);
     else this.#tls.take(arrival);
   }
@@ -215,13 +242,27 @@ export class MqttListener {
     }
     arrival.admit();
     this.#guard(() => {
-      this.#serve(socket, arrival);
+      this.#serve(socket, arrival, arrival.visit);
     });
   }
 
+  #refuse(arrival: Arrival, reason: CloseReason): void {
+    this.refusedTotal++;
+    this.#options.onRefused?.(reason.toLowerCase());
+    arrival.fail({ level: 'info', reason: CLOSE_REASONS[reason][1] });
+  }
+
   /** @param socket TCP or TLS */
-  #serve(socket: Socket, origin: Origin): void {
-    const connection = this.#options.broker.accept(new TcpClientSocket(socket, origin));
+  #serve(socket: Socket, origin: Origin, visit: Visit): void {
+    const connection = this.#options.broker.accept(new TcpClientSocket(socket, origin), visit);
+    // Else Node answers the end of the client's side at once: the client would see the connection end before its
+    // DISCONNECT is in the log.
+    socket.allowHalfOpen = true;
+    socket.on('end', () => {
+      this.#guard(() => {
+        connection.inputEnded();
+      });
+    });
     socket.on('data', (chunk) => {
       this.#receive(connection, chunk);
     });
@@ -252,7 +293,7 @@ export class MqttListener {
   #serveWebSocket(arrival: Arrival, socket: Socket, webSocket: WebSocket): void {
     arrival.admit();
     const client = new WebSocketClientSocket(webSocket, socket, arrival);
-    const connection = this.#options.broker.accept(client satisfies ClientSocket);
+    const connection = this.#options.broker.accept(client satisfies ClientSocket, arrival.visit);
     let over = false;
     const fault = (code: WebSocketFault, what: string): void => {
       // What came with it is handed out all the same.

@@ -4,14 +4,14 @@ import type { Metrics } from '../metrics/index.ts';
 import { MqttListener, type MqttListenerOptions } from './mqtt-listener.ts';
 
 export interface MqttListenersOptions
-  extends Pick<MqttListenerOptions, 'broker' | 'logger' | 'onFatal' | 'onRefused' | 'onWebSocketFault'> {
+  extends Pick<MqttListenerOptions, 'broker' | 'admission' | 'logger' | 'onFatal' | 'onRefused' | 'onWebSocketFault'> {
   readonly config: Pick<NodeConfig, 'mqtt' | 'listeners' | 'limits'>;
   /** How often certificate files are looked at; 5 s by default. */
   readonly certificatePollMs?: number;
 }
 
-/** Connections beyond limits.maxConnections that are held for as long as it takes to tell them so. */
-const REFUSED_CONNECTIONS = 1_024;
+/** Connections beyond the limits that are held for as long as it takes to say goodbye. */
+const LEAVING_CONNECTIONS = 1_024;
 const CERTIFICATE_POLL_MS = 5_000;
 
 const SPOKEN: Readonly<Record<Transport, string>> = {
@@ -36,7 +36,8 @@ export class MqttListeners {
 
   constructor(options: MqttListenersOptions) {
     const { config, certificatePollMs: _poll, ...shared } = options;
-    const { maxConnections, connectTimeoutMs, maxPacketSizeBytes } = config.limits;
+    const { maxConnections, maxPendingConnections, connectTimeoutMs, maxPacketSizeBytes } = config.limits;
+    const maxSockets = maxConnections + maxPendingConnections + LEAVING_CONNECTIONS;
     this.#options = options;
     this.#listeners = [mainListener(config), ...config.listeners].map(
       (each) =>
@@ -45,7 +46,7 @@ export class MqttListeners {
           config: each,
           handshakeTimeoutMs: connectTimeoutMs,
           maxPacketSizeBytes,
-          hasRoom: () => this.socketCount < maxConnections + REFUSED_CONNECTIONS,
+          hasRoom: () => this.socketCount < maxSockets,
         }),
     );
   }

@@ -21,6 +21,7 @@ export class WebSocketClientSocket implements ListenerSocket {
   readonly listener: string;
   readonly remoteAddress: string;
   readonly peerCertificate: PeerCertificate | null;
+  readonly isAdvertised: boolean;
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
   /** The last ping that was not answered yet. */
@@ -33,6 +34,7 @@ export class WebSocketClientSocket implements ListenerSocket {
     this.listener = origin.listener;
     this.remoteAddress = origin.remoteAddress;
     this.peerCertificate = origin.peerCertificate;
+    this.isAdvertised = origin.isAdvertised;
   }
 
   get bufferedBytes(): number {

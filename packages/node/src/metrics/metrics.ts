@@ -26,7 +26,10 @@ function clientMetrics(registry: Registry) {
   const about = (name: string, help: string) => ({ name: PREFIX + name, help });
   const qos = { label: 'qos', initial: ['0', '1', '2'] };
   return {
-    connections: gauge(registry, about('connections', 'MQTT connections to this node.')),
+    connections: gauge(
+      registry,
+      about('connections', 'MQTT connections to this node, those without CONNECT included.'),
+    ),
     connectionsTotal: counter(registry, about('connections_total', 'MQTT connections accepted since the start.')),
     /** By the listener's name. */
     listenerConnections: labelledGauge(registry, {
@@ -76,6 +79,42 @@ function clientMetrics(registry: Registry) {
       ...about('protocol_errors_total', 'Connections closed for what the client sent.'),
       label: 'code',
     }),
+  };
+}
+
+/** How near the bounds are, and what they cost. */
+function boundMetrics(registry: Registry) {
+  const about = (name: string, help: string) => ({ name: PREFIX + name, help });
+  return {
+    connectionsPending: gauge(registry, about('connections_pending', 'Connections that have not sent CONNECT yet.')),
+    addressesRemembered: gauge(
+      registry,
+      about('addresses_remembered', 'Addresses of clients that are counted, or were within the last second.'),
+    ),
+    /** By the words of the reason code in snake_case: `quota_exceeded`. */
+    subscriptionsRefused: labelledCounter(registry, {
+      ...about('subscriptions_refused_total', 'Topic filters that were refused.'),
+      label: 'reason',
+    }),
+    retainedBytes: gauge(registry, about('retained_bytes', 'Topics, properties and payloads of retained messages.')),
+    publishersHeldNow: gauge(
+      registry,
+      about('publishers_held', 'Clients that are not read now for what they published.'),
+    ),
+    /** By limit: `messages`, `bytes`, `memory`. */
+    publishersHeld: labelledCounter(registry, {
+      ...about('publishers_held_total', 'Times that a client was not read for a while for what it published.'),
+      label: 'limit',
+      initial: ['messages', 'bytes', 'memory'],
+    }),
+    publishersHeldSeconds: counter(registry, about('publishers_held_seconds_total', 'For how long, all together.')),
+    /** 1 or 0. */
+    memoryHigh: gauge(registry, about('memory_high', '1 while memory is at its high-water mark.')),
+    memoryHighTotal: counter(
+      registry,
+      about('memory_high_total', 'Times that memory has reached its high-water mark.'),
+    ),
+    memoryShare: gauge(registry, about('memory_share', 'Memory in use as a share of the high-water mark.')),
   };
 }
 
@@ -136,6 +175,7 @@ export function createMetrics(options: MetricsOptions = {}) {
   const observed = histograms();
   return {
     ...clientMetrics(registry),
+    ...boundMetrics(registry),
     ...consensusMetrics(registry),
     ...observed,
     /** Calls `hook` before each scrape, to set gauges. It must be quick and must not throw. */

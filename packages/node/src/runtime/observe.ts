@@ -23,6 +23,7 @@ export function observe(metrics: Metrics, sources: Observed): void {
     metrics.sessions.value = state.sessions.size;
     metrics.subscriptions.value = state.subscriptions.size;
     metrics.retainedMessages.value = state.retained.size;
+    observeBounds(metrics, broker);
     for (const qos of [0, 1, 2] as const) {
       metrics.messagesReceived[qos].value = counters.received[qos];
       metrics.messagesSent[qos].value = counters.sent[qos];
@@ -44,6 +45,20 @@ export function observe(metrics: Metrics, sources: Observed): void {
       if (id !== broker.nodeId) metrics.peerConnected.set(id, connected.includes(id) ? 1 : 0);
     }
   });
+}
+
+function observeBounds(metrics: Metrics, { bounds, counters, machine }: Broker): void {
+  const { admission, pacer, memory } = bounds;
+  metrics.connectionsPending.value = admission.pendingCount;
+  metrics.addressesRemembered.value = admission.addressCount;
+  copy(metrics.subscriptionsRefused, counters.subscriptionsRefused);
+  metrics.retainedBytes.value = machine.state.retained.sizeBytes;
+  metrics.publishersHeldNow.value = pacer.heldCount;
+  copy(metrics.publishersHeld, counters.publishersHeld);
+  metrics.publishersHeldSeconds.value = counters.heldMs / 1000;
+  metrics.memoryHigh.value = memory.isShort ? 1 : 0;
+  metrics.memoryHighTotal.value = memory.reachedTotal;
+  metrics.memoryShare.value = memory.share;
 }
 
 function copy(cells: LabelledCells, counts: ReadonlyMap<string, number>): void {

@@ -41,6 +41,8 @@ export interface ReplicaOptions {
   /** A string that no other call anywhere returns. */
   readonly newId: () => string;
   readonly identity: Identity;
+  /** See `BrokerEnvironment.memoryShare`. */
+  readonly memoryShare?: () => number;
   readonly recovered: Recovered;
   /**
    * The stores are a stand-in for a data directory that is in doubt: the node has no part in anything until the others,

@@ -17,8 +17,6 @@ import { TurnEnd } from './turn-end.ts';
 const BROKER_TICK_MS = 10;
 const NOTHING = new Uint8Array(0);
 const READS_PER_START = 2 ** 20;
-/** Unapplied proposals of this node beyond which its clients are not read. */
-const MAX_UNAPPLIED_BYTES = 8 * 1024 * 1024;
 
 /**
  * One member of the cluster: the log, the state and the clients' side of it, joined. Clock, network, disk and
@@ -144,7 +142,7 @@ export class Replica {
         nodeId: config.nodeId,
         version,
         environment: this.#environment(),
-        limits: { ...limits, maxUnappliedBytes: MAX_UNAPPLIED_BYTES },
+        limits: { ...limits, responseInformation: config.responseInformation ?? null },
         leaseWaitMs: leaseWaitMs(longestLeaseMs(this.#options.recovered.state, serving.leaseMs)),
         gracePeriodMs: serving.gracePeriodMs,
         state: this.#options.recovered.state,
@@ -275,7 +273,7 @@ export class Replica {
   }
 
   #environment(): BrokerEnvironment {
-    const { logger, clock, newId } = this.#options;
+    const { logger, clock, newId, memoryShare } = this.#options;
     return {
       nowMs: () => clock.nowMs(),
       transmit: (batch) => {
@@ -291,6 +289,7 @@ export class Replica {
         this.#turnEnd.request();
       },
       assignClientId: () => `quorate-${newId()}`,
+      ...(memoryShare !== undefined && { memoryShare }),
       log: logger,
     };
   }

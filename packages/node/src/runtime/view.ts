@@ -1,7 +1,7 @@
 import type { Broker } from '@quorate/broker';
 import type { Status } from '@quorate/consensus';
 import { formatAddress, type NodeConfig } from '../config/index.ts';
-import type { ClusterView, LeaderView, MemberView, NodeView, Readiness } from '../http/index.ts';
+import type { ClusterView, LeaderView, MemberView, NodeView, Readiness, Warning } from '../http/index.ts';
 
 export interface ViewSources {
   readonly config: NodeConfig;
@@ -90,12 +90,21 @@ export function createView(sources: ViewSources): NodeView {
     return { id, role, self, voter, state: joining ? 'joining' : 'member', ...addresses(id) };
   }
 
+  function warningsOf(): Warning[] {
+    const { isShort, share } = broker.bounds.memory;
+    if (!isShort) return [];
+    const percent = `${String(Math.round(share * 100))} %`;
+    const reason = `memory is at ${percent} of limits.memoryHighWaterMarkBytes: clients are refused and publishers slowed down`;
+    return [{ code: 'MEMORY_HIGH', reason }];
+  }
+
   function cluster(): ClusterView {
     const now = status();
     const connected = sources.connectedPeers();
     const { voters, learners } = now.configuration;
     const ids = [...new Set([...voters, ...learners])].sort();
     const { state } = broker.machine;
+    const warnings = warningsOf();
     return {
       clusterId: state.clusterId,
       term: now.term,
@@ -103,6 +112,7 @@ export function createView(sources: ViewSources): NodeView {
       commitIndex: now.commitIndex,
       appliedIndex: state.appliedIndex,
       nodes: ids.map((id) => member(id, now, connected)),
+      ...(warnings.length > 0 && { warnings }),
     };
   }
 

@@ -54,6 +54,61 @@ test('a DISCONNECT that does not get into the log does not hold the connection f
   bus.assertForgotten();
 });
 
+for (const version of [4, 5] as const) {
+  test(`DISCONNECT and the end of the client's side at once: no will, and no end before that is in the log (${version})`, () => {
+    const bus = new LogBus();
+    const watcher = connected(bus, 'n2', 'watcher');
+    subscribed(bus, watcher, 'will');
+    const will = { topic: 'will', payload: Buffer.from('x'), qos: 1, retain: false } as const;
+    const client = persistent(bus, 'n1', 'a', { version, will });
+    bus.held = true;
+    client.send({ cmd: 'disconnect' });
+    client.close();
+    bus.run(300);
+    assert.not(client.socket.ended, 'the client would connect elsewhere');
+    bus.heal();
+    bus.run(SETTLE_MS);
+    assert.ok(client.socket.ended);
+    assert.is(watcher.find('publish'), null);
+    assert.is(bus.node('n3').broker.machine.state.sessions.get('a')?.will, null);
+    bus.assertForgotten();
+  });
+}
+
+test('the same of a client that is not read at that moment', () => {
+  const bus = new LogBus({ limits: { maxUnappliedBytes: 100 } });
+  const watcher = connected(bus, 'n2', 'watcher');
+  subscribed(bus, watcher, 'will');
+  const will = { topic: 'will', payload: Buffer.from('x'), qos: 1, retain: false } as const;
+  const client = persistent(bus, 'n1', 'a', { will });
+  bus.held = true;
+  publish(client, 't', 'x'.repeat(200), 1, { messageId: 1 });
+  bus.run(50);
+  publish(client, 't', 'y', 1, { messageId: 2 });
+  client.send({ cmd: 'disconnect' });
+  client.close();
+  bus.run(300);
+  assert.ok(client.socket.paused);
+  bus.heal();
+  bus.run(SETTLE_MS * 4);
+  assert.is(watcher.find('publish'), null);
+  assert.ok(client.socket.ended);
+  bus.assertForgotten();
+});
+
+test('a client that closes its side without DISCONNECT is gone, and its will is published', () => {
+  const bus = new LogBus();
+  const watcher = connected(bus, 'n2', 'watcher');
+  subscribed(bus, watcher, 'will');
+  const will = { topic: 'will', payload: Buffer.from('x'), qos: 1, retain: false } as const;
+  const client = persistent(bus, 'n1', 'a', { will });
+  client.close();
+  bus.run(SETTLE_MS);
+  assert.ok(client.socket.ended);
+  watcher.take('publish');
+  bus.assertForgotten();
+});
+
 test('a takeover that comes first ends the connection too', () => {
   const bus = new LogBus();
   const client = persistent(bus, 'n1', 'a');

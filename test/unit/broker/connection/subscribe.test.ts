@@ -90,6 +90,14 @@ test('limits: subscriptions of a client, levels of a filter', () => {
     ],
     'an existing filter counts while another SUBSCRIBE is on its way',
   );
+  const { subscriptionsRefused } = bus.node('n1').broker.counters;
+  assert.equal(
+    [...subscriptionsRefused],
+    [
+      ['quota_exceeded', 3],
+      ['topic_filter_invalid', 1],
+    ],
+  );
   subscribe(client, 4, ['a']);
   client.send({ cmd: 'unsubscribe', messageId: 5, unsubscriptions: ['a', 'never'] });
   bus.run(SETTLE_MS);

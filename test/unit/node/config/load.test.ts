@@ -362,6 +362,8 @@ test('warns of clusters that do not do what they seem to', () => {
   assert.equal(warningsOf(CLUSTER), []);
   assert.match(warningsOf('n1=127.0.0.1:7001')[0] ?? '', /nothing is replicated/);
   assert.match(warningsOf(`${CLUSTER},n4=127.0.0.1:7004`)[0] ?? '', /even number survives no more failures than 3/);
+  const slow = loadConfig({ flags: FLAGS, values: { limits: { maxPublishBytesPerSec: 10_000 } } });
+  assert.match(configWarnings(slow)[0] ?? '', /after one packet of that size a client is not read for 105 seconds$/);
 });
 
 test.run();

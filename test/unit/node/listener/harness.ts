@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { Admission, type AdmissionLimits, BrokerCounters, type Visit } from '@quorate/broker';
 import type { ListenerConfig, TlsConfig } from '@quorate/node';
 import type { ListenerSocket } from '../../../../packages/node/src/listener/client-socket.ts';
 import type { ListenerLogger } from '../../../../packages/node/src/listener/failure-log.ts';
@@ -12,12 +13,16 @@ export class Accepted {
   receivedBytes = 0;
   chunks = 0;
   drains = 0;
+  ended = 0;
   closed = 0;
+  readonly visit: Visit;
   readonly received: Buffer[] = [];
   onChunk: () => void = () => {};
+  endsWithClient = true;
 
-  constructor(socket: ListenerSocket) {
+  constructor(socket: ListenerSocket, visit: Visit) {
     this.socket = socket;
+    this.visit = visit;
   }
 
   receive(chunk: Buffer): void {
@@ -33,6 +38,12 @@ export class Accepted {
 
   drained(): void {
     this.drains++;
+  }
+
+  /** As a broker answers it when nothing is to be waited for. */
+  inputEnded(): void {
+    this.ended++;
+    if (this.endsWithClient) this.socket.end();
   }
 
   socketClosed(): void {
@@ -51,6 +62,13 @@ export function recorder(): Recorder {
       lines.push(`${level} ${message}`);
     };
   return { lines, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+/** Who may come in: anybody, but for what `limits` says. */
+export function admissionOf(limits: Partial<AdmissionLimits> = {}): Admission {
+  const none = { maxConnectionsPerAddress: 0, maxConnectsPerSec: 0, maxConnectsPerAddressPerSec: 0 };
+  const any = { maxConnections: 10_000, maxPendingConnections: 10_000, ...none };
+  return new Admission({ ...any, ...limits }, new BrokerCounters(), () => performance.now());
 }
 
 /** The path of a certificate or key in test/support/certificates. */
@@ -84,6 +102,7 @@ export class Rig {
   readonly accepted: Accepted[] = [];
   readonly fatal: unknown[] = [];
   readonly faults: string[] = [];
+  readonly refused: string[] = [];
   readonly listener: MqttListener;
   port = 0;
 
@@ -91,12 +110,14 @@ export class Rig {
     this.listener = new MqttListener({
       config: listenerConfig(config),
       broker: {
-        accept: (socket) => {
-          const connection = new Accepted(socket);
+        accept: (socket, visit) => {
+          const connection = new Accepted(socket, visit);
           this.accepted.push(connection);
           return connection;
         },
       },
+      admission: admissionOf(),
+      onRefused: (reason) => this.refused.push(reason),
       logger: this.log,
       onFatal: (error) => this.fatal.push(error),
       onWebSocketFault: (fault) => this.faults.push(fault),

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import net from 'node:net';
+import type { Admission } from '@quorate/broker';
 import { MqttListener } from '../../../../packages/node/src/listener/mqtt-listener.ts';
 import { assert, suite } from '../../../support/suite.ts';
 import { waitFor } from '../../../support/wait.ts';
-import { Accepted, listenerConfig, type Recorder, recorder } from './harness.ts';
+import { Accepted, admissionOf, listenerConfig, type Recorder, recorder } from './harness.ts';
 
 const test = suite('MQTT listener');
 
@@ -29,18 +30,19 @@ test.before.each(async () => {
 
 function makeListener(
   bindPort: number,
-  limits: { maxConnections?: number; hasRoom?: () => boolean } = {},
+  limits: { maxConnections?: number; hasRoom?: () => boolean; admission?: Admission } = {},
 ): MqttListener {
   const { maxConnections, ...rest } = limits;
   const made = new MqttListener({
     config: listenerConfig({ bind: { host: '127.0.0.1', port: bindPort }, ...(maxConnections && { maxConnections }) }),
     broker: {
-      accept: (socket) => {
-        const connection = new Accepted(socket);
+      accept: (socket, visit) => {
+        const connection = new Accepted(socket, visit);
         accepted.push(connection);
         return connection;
       },
     },
+    admission: admissionOf(),
     logger: log,
     onFatal: (error) => {
       fatal.push(error);
@@ -87,6 +89,29 @@ test('a client that closes its side is gone, with what it sent before', async ()
   await waitFor(() => server.closed === 1, { what: 'the close', intervalMs: 1 });
   assert.is(server.receivedBytes, 10);
   assert.is(listener.socketCount, 0);
+});
+
+test('a client that closes its side sees the other end when the broker says so', async () => {
+  const { client, server } = await dial({ allowHalfOpen: true });
+  server.endsWithClient = false;
+  let ended = false;
+  client.on('end', () => {
+    ended = true;
+  });
+  client.resume();
+  client.end('last words');
+  await waitFor(() => server.ended === 1, { what: 'the end of the input', intervalMs: 1 });
+  assert.is(server.text, 'last words');
+  // Another connection comes and goes in the same turns of the event loop: this one would have ended, too.
+  const other = await dial();
+  other.client.end();
+  await waitFor(() => other.server.closed === 1, { what: 'the close of another', intervalMs: 1 });
+  assert.not(ended);
+  assert.is(server.closed, 0);
+  server.socket.write(Buffer.from('still open'));
+  server.socket.end();
+  await waitFor(() => ended && server.closed === 1, { what: 'the end', intervalMs: 1 });
+  assert.equal(fatal, []);
 });
 
 test('a reset is a close like any other', async () => {
@@ -223,6 +248,33 @@ test('beyond its limit, or that of the node, a socket is closed unread and count
   assert.is(refused, 2);
   assert.is(accepted.length, 3);
   small.destroy();
+});
+
+test('a connection counts until its socket is closed, and one that makes room is closed unread', async () => {
+  const admission = admissionOf({ maxPendingConnections: 2 });
+  const small = makeListener(0, { admission });
+  port = await small.listen();
+  try {
+    const first = await dial();
+    const second = await dial();
+    assert.is(second.server.visit.connect(), null);
+    const third = await dial();
+    const fourth = net.connect({ host: '127.0.0.1', port });
+    clients.push(fourth);
+    await Promise.race([once(fourth, 'close'), once(fourth, 'error')]);
+    assert.is(small.refusedTotal, 1, 'none of them has had its second');
+    first.client.destroy();
+    await waitFor(() => admission.pendingCount === 1, { what: 'one place', intervalMs: 1 });
+    second.client.destroy();
+    await waitFor(() => admission.connectedCount === 0, { what: 'the other place', intervalMs: 1 });
+    third.client.destroy();
+    await waitFor(() => admission.pendingCount === 0 && admission.addressCount === 0, {
+      what: 'nobody',
+      intervalMs: 1,
+    });
+  } finally {
+    small.destroy();
+  }
 });
 
 test.run();

@@ -4,7 +4,7 @@ import tls from 'node:tls';
 import { WebSocket } from 'ws';
 import { assert, suite } from '../../../support/suite.ts';
 import { waitFor } from '../../../support/wait.ts';
-import { fixtureBytes, Rig, tlsConfig } from './harness.ts';
+import { admissionOf, fixtureBytes, Rig, tlsConfig } from './harness.ts';
 import { proxyV2, V1_OF_192_0_2_7, V2_OF_192_0_2_7 } from './proxy-bytes.ts';
 
 const test = suite('listener behind a proxy');
@@ -28,6 +28,19 @@ async function connected(): Promise<net.Socket> {
   await once(socket, 'connect');
   return socket;
 }
+
+test('connections count on the address of the client, not on that of the balancer', async () => {
+  const admission = admissionOf({ maxConnectionsPerAddress: 1 });
+  rig = await Rig.open({ proxyProtocol: 'required' }, { admission });
+  const refusals: (string | null)[] = [];
+  for (const address of ['192.0.2.1', '192.0.2.2', '192.0.2.1', '192.0.2.3']) {
+    const socket = await connected();
+    socket.write(`PROXY TCP4 ${address} 192.0.2.99 1000 1883\r\n`);
+    const { visit } = await rig.connection(refusals.length);
+    refusals.push(visit.connect());
+  }
+  assert.equal(refusals, [null, null, 'ADDRESS_CONNECTIONS', null]);
+});
 
 for (const [version, header] of [
   [1, V1_OF_192_0_2_7],

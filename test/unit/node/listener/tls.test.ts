@@ -4,7 +4,7 @@ import tls from 'node:tls';
 import { splitAltNames } from '../../../../packages/node/src/listener/peer-certificate.ts';
 import { assert, suite } from '../../../support/suite.ts';
 import { waitFor } from '../../../support/wait.ts';
-import { fixture, fixtureBytes, Rig, tlsConfig } from './harness.ts';
+import { admissionOf, fixture, fixtureBytes, Rig, tlsConfig } from './harness.ts';
 
 const test = suite('TLS listener');
 
@@ -203,6 +203,41 @@ test('a handshake has until the deadline, and counts towards the limit until the
   await rig.failure(/its TLS handshake took more than 300 ms$/);
   await waitFor(() => rig.listener.socketCount === 0, { what: 'room' });
   await secured();
+});
+
+test('an address with as many connections as it may have is refused before its handshake', async () => {
+  const admission = admissionOf({ maxConnectionsPerAddress: 1 });
+  rig = await Rig.open({ transport: 'tls', tls: tlsConfig() }, { admission });
+  const first = await secured();
+  const second = dial();
+  await closed(second);
+  assert.equal(rig.refused, ['address_connections']);
+  await rig.failure(/there are as many connections from this address as it may have$/);
+  first.destroy();
+  await waitFor(() => admission.addressCount === 0, { what: 'the first to be gone' });
+  await secured();
+});
+
+test('a client that closes its side sees the other end when the broker says so', async () => {
+  rig = await Rig.open({ transport: 'tls', tls: tlsConfig() });
+  const client = await secured({ allowHalfOpen: true } as tls.ConnectionOptions);
+  const connection = await rig.connection();
+  connection.endsWithClient = false;
+  let ended = false;
+  client.on('end', () => {
+    ended = true;
+  });
+  client.resume();
+  client.end('last words');
+  await waitFor(() => connection.ended === 1, { what: 'the end of the input' });
+  assert.is(connection.text, 'last words');
+  const other = await secured();
+  other.end();
+  await closed(other);
+  assert.not(ended);
+  assert.is(connection.closed, 0);
+  connection.socket.end();
+  await waitFor(() => ended && connection.closed === 1, { what: 'the end' });
 });
 
 test('a flood of failures does not flood the log', async () => {
