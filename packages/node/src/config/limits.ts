@@ -145,6 +145,12 @@ export const LIMITS = {
     min: 100,
     max: 300_000,
   }),
+  maxVerifications: integer({
+    doc: 'Most clients whose credentials are being looked at at the same time.',
+    default: 4_096,
+    min: 1,
+    max: 1_000_000,
+  }),
   maxUnappliedBytes: integer({
     doc: 'Most bytes of commands of this node on their way through the log; then its clients are not read.',
     default: 8 * MIB,
