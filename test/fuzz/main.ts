@@ -106,6 +106,8 @@ async function runLevel(level: LevelName, seed: number, inputs: number, watchdog
 }
 
 const REPORT_MS = 30_000;
+/** Of a script that could not be made small; all of it is in the file. */
+const MAX_SHOWN_CHARS = 20_000;
 
 async function replay(path: string): Promise<void> {
   const [level, ...lines] = readFileSync(path, 'utf8').trimEnd().split('\n');
@@ -121,7 +123,7 @@ function report(failure: FuzzFailure, seed: number): void {
   const path = join(FOLDER, `fuzz-${failure.lines[0] ?? ''}-${String(seed)}.txt`);
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text);
-  console.log(`\nFAILED (seed ${String(seed)}): ${failure.message}\n\n${text}`);
+  console.log(`\nFAILED (seed ${String(seed)}): ${failure.message}\n\n${text.slice(0, MAX_SHOWN_CHARS)}`);
   console.log(failure.cause instanceof Error ? failure.cause.stack : failure.cause);
   console.log(`\nrepeat with: make fuzz REPLAY=${path}`);
 }
@@ -155,4 +157,9 @@ async function main(): Promise<number> {
 }
 
 asProgram();
-process.exitCode = await main();
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
+}

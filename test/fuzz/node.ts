@@ -24,7 +24,7 @@ const MAX_CONNECTIONS = 32;
 const MAX_WAIT_MS = 3;
 const MINIMISE_ATTEMPTS = 40;
 /** How long a connection may take to answer, or the server to close it. */
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 60_000;
 /** Of each node, beyond what it had after the first scripts. */
 const RSS_GROWTH_BYTES = 200 * MIB;
 const WARM_UP_SCRIPTS = 10;
@@ -184,7 +184,10 @@ export class NodeTarget {
   }
 
   static async start(): Promise<NodeTarget> {
-    const cluster = await startCluster({ config: { limits: LIMITS, raft: { recentLogBytes: 8 * MIB } } });
+    const cluster = await startCluster({
+      config: { limits: LIMITS, raft: { recentLogBytes: 8 * MIB } },
+      readyTimeoutMs: 2 * PATIENCE_MS,
+    });
     const [first, second] = cluster.nodes as [NodeProcess, NodeProcess];
     const publisher = await connect(first.mqttPort, { clientId: 'control-publisher' });
     const target = new NodeTarget(
@@ -354,22 +357,27 @@ export async function runNode(
   return counts;
 }
 
+/** Whether the script fails in this way on nodes that are new; not, when these do not even come up. */
+async function failsAgain(steps: readonly Step[], kind: string): Promise<boolean> {
+  let target: NodeTarget | null = null;
+  try {
+    target = await NodeTarget.start();
+    await target.run(steps);
+    return false;
+  } catch (again) {
+    return kindOf(again) === kind;
+  } finally {
+    await target?.stop();
+  }
+}
+
 async function nodeFailure(steps: readonly Step[], error: unknown): Promise<FuzzFailure> {
-  const kind = kindOf(error);
-  const fails = async (some: readonly Step[]): Promise<boolean> => {
-    const target = await NodeTarget.start();
-    try {
-      await target.run(some);
-      return false;
-    } catch (again) {
-      return kindOf(again) === kind;
-    } finally {
-      await target.stop();
-    }
-  };
-  const least = (await fails(steps)) ? await minimise(steps, fails, MINIMISE_ATTEMPTS) : steps;
-  const what = `${messageOf(error)} (${inputsOf(least)} of ${inputsOf(steps)} inputs are left)`;
-  return new FuzzFailure(what, ['node', ...least.map(formatStep)], error);
+  console.log(`\nfound: ${messageOf(error)}; looking for a smaller script`);
+  const fails = (some: readonly Step[]): Promise<boolean> => failsAgain(some, kindOf(error));
+  const isRepeated = await fails(steps);
+  const least = isRepeated ? await minimise(steps, fails, MINIMISE_ATTEMPTS) : steps;
+  const left = isRepeated ? `${inputsOf(least)} of ${inputsOf(steps)} inputs are left` : 'not seen again by itself';
+  return new FuzzFailure(`${messageOf(error)} (${left})`, ['node', ...least.map(formatStep)], error);
 }
 
 /** Does again what {@link FuzzFailure.lines} say; throws if it still fails. */
