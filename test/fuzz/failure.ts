@@ -17,8 +17,8 @@ export function messageOf(error: unknown): string {
 /** The message without its values: what stays the same when the input gets smaller. */
 export function kindOf(error: unknown): string {
   return messageOf(error)
-    .replace(/\b[0-9a-f]*\d[0-9a-f]*\b|\b(?:[0-9a-f]{2})+\b/g, '#')
-    .replace(/#(?:[,.]? ?#)+/g, '#');
+    .replace(/\b(?:0x[0-9a-f]+|[0-9a-f]*\d[0-9a-f]*|(?:[0-9a-f]{2})+)\b/g, '#')
+    .replace(/#(?:,?#)+/g, '#');
 }
 
 /**

@@ -44,6 +44,8 @@ const LIMITS = {
   maxTopicLevels: 16,
   connectTimeoutMs: 5_000,
 };
+/** Longer than any machine is too busy for a majority: without one, a node lets its clients go, and rightly so. */
+const GRACE_PERIOD_MS = 60_000;
 
 /** One TCP connection of a script. The first thing wrong with what came is kept. */
 class HostileSocket {
@@ -169,6 +171,8 @@ export class NodeTarget {
   readonly #subscriber: MqttClient;
   readonly #inbox: Received[];
   readonly #logs: LogWatch[];
+  /** Reason codes that the well-behaved client was sent. */
+  readonly #goodbyes: string[] = [];
   #published = 0;
   #acknowledged: Promise<void>[] = [];
   #baselineBytes: number[] = [];
@@ -181,11 +185,16 @@ export class NodeTarget {
     this.#subscriber = subscriber;
     this.#inbox = collect(subscriber);
     this.#logs = cluster.nodes.map((node) => new LogWatch(node));
+    for (const client of [publisher, subscriber]) {
+      client.on('disconnect', ({ reasonCode }) => {
+        this.#goodbyes.push(`0x${(reasonCode ?? 0).toString(16)}`);
+      });
+    }
   }
 
   static async start(): Promise<NodeTarget> {
     const cluster = await startCluster({
-      config: { limits: LIMITS, raft: { recentLogBytes: 8 * MIB } },
+      config: { limits: LIMITS, serving: { gracePeriodMs: GRACE_PERIOD_MS }, raft: { recentLogBytes: 8 * MIB } },
       readyTimeoutMs: 2 * PATIENCE_MS,
     });
     const [first, second] = cluster.nodes as [NodeProcess, NodeProcess];
@@ -276,7 +285,7 @@ export class NodeTarget {
     const none = delay(PATIENCE_MS, true, { signal: late.signal }).catch(() => false);
     const isLate = await Promise.race([Promise.all(acknowledged).then(() => false), none]);
     late.abort();
-    const state = this.#publisher.connected ? 'and is still connected' : 'and was closed';
+    const state = this.#publisher.connected ? 'and is still connected' : `and was closed, ${this.#goodbyes.join()}`;
     if (isLate) throw new Error(`the well-behaved client gets no acknowledgement ${state}`);
   }
 
@@ -289,8 +298,9 @@ export class NodeTarget {
         throw new Error(`the well-behaved client got ${message.payload.toString()} in place of ${at + 1}`);
       }
     }
-    if (!this.#publisher.connected || !this.#subscriber.connected)
-      throw new Error('the well-behaved client was closed');
+    if (!this.#publisher.connected || !this.#subscriber.connected) {
+      throw new Error(`the well-behaved client was closed, ${this.#goodbyes.join()}`);
+    }
   }
 
   #checkProcesses(): void {

@@ -70,7 +70,16 @@ function flowOf(version: string): object[] {
       rules: [{ t: 'change', p: 'topic', pt: 'msg', from: 'in/', fromt: 'str', to: 'out/', tot: 'str' }],
     },
     // QoS and RETAIN are those of the message that came in.
-    { id: `out${version}`, type: 'mqtt out', z: tab, topic: '', qos: '', retain: '', broker: `to${version}`, wires: [] },
+    {
+      id: `out${version}`,
+      type: 'mqtt out',
+      z: tab,
+      topic: '',
+      qos: '',
+      retain: '',
+      broker: `to${version}`,
+      wires: [],
+    },
   ];
 }
 
@@ -103,6 +112,8 @@ for (const version of VERSIONS) {
       assert.equal(box.map(({ payload, qos }) => `${payload.toString()} ${String(qos)}`).sort(), [
         ...['qos 0 0', 'qos 1 1', 'qos 2 2'],
       ]);
+      // In 3.1.1 a message that comes to a subscription that is there already never says that it was retained.
+      if (version === '4') return;
       await publish(client, `in/${version}/kept`, 'kept', { qos: 2, retain: true });
       const late = await at(0);
       const lateBox = collect(late);
@@ -113,31 +124,38 @@ for (const version of VERSIONS) {
   );
 }
 
-for (const [index, end] of ['from', 'to'].entries()) {
-  test(
-    `the node that it is connected to ${end === 'from' ? 'for what comes in' : 'for what goes out'} is killed: nothing is lost`,
-    async () => {
-      const client = await at(2);
-      const box = collect(client);
-      await subscribe(client, VERSIONS.map((version) => `out/${version}/outage/${end}`), 2);
-      await world.node(index).kill('SIGKILL');
-      const wanted = Array.from({ length: 10 }, (_none, message) => `message ${String(message)}`);
-      for (const text of wanted) {
-        for (const version of VERSIONS) await publish(client, `in/${version}/outage/${end}`, text, { qos: 2 });
-      }
-      await world.node(index).start();
-      await world.cluster.waitReady(undefined, 60_000);
-      await waitFor(() => box.length >= 2 * wanted.length, {
-        what: `what was published meanwhile`,
-        timeoutMs: 60_000,
-      });
-      for (const version of VERSIONS) {
-        const got = box.filter(({ topic }) => topic === `out/${version}/outage/${end}`);
-        assert.equal(texts(got), wanted, `level ${version}`);
-      }
-    },
-    { timeoutMs: 180_000 },
-  );
-}
+test(
+  'the node that messages come from is killed: its session brings what was published meanwhile',
+  async () => {
+    const client = await at(2);
+    const box = collect(client);
+    await subscribe(client, ['out/4/outage', 'out/5/outage'], 2);
+    await world.node(0).kill('SIGKILL');
+    const wanted = Array.from({ length: 10 }, (_none, message) => `message ${String(message)}`);
+    for (const text of wanted) {
+      for (const version of VERSIONS) await publish(client, `in/${version}/outage`, text, { qos: 2 });
+    }
+    await world.node(0).start();
+    await world.cluster.waitReady(undefined, 60_000);
+    await waitFor(() => box.length >= 2 * wanted.length, { what: 'what was published meanwhile', timeoutMs: 60_000 });
+    for (const version of VERSIONS) {
+      const got = box.filter(({ topic }) => topic === `out/${version}/outage`);
+      assert.equal(texts(got), wanted, `level ${version}`);
+    }
+  },
+  { timeoutMs: 180_000 },
+);
+
+// Node-RED itself drops what a flow sends while there is no connection.
+test(
+  'the node that messages go to is killed: Node-RED connects again and goes on',
+  async () => {
+    await world.node(1).kill('SIGKILL');
+    await world.node(1).start();
+    await world.cluster.waitReady(undefined, 60_000);
+    for (const version of VERSIONS) await passes(version);
+  },
+  { timeoutMs: 180_000 },
+);
 
 test.run();
