@@ -23,7 +23,7 @@ import { inPieces } from './script.ts';
 /* Bytes through framer and decoders, as a connection does it: nothing but ProtocolError may come of them. */
 
 const MAX_PACKET_SIZE_BYTES = 64 * 1024;
-/** One in so many inputs also goes through in pieces, which must make no difference. */
+/** One in so many inputs also goes through in pieces, and another one among other bytes: that must make no difference. */
 const SPLIT_ONE_IN = 8;
 const MINIMISE_ATTEMPTS = 5_000;
 
@@ -48,7 +48,27 @@ export function codecInput(dice: Dice): CodecInput {
 
 type Outcome = readonly (ClientPacket | string)[];
 
-function decodeStream({ version, bytes }: CodecInput, pieces: readonly Buffer[]): Outcome {
+/** The same packet with other bytes around it, which are not its own and must make no difference. */
+function decodeAmong(filler: number, header: number, body: Buffer, version: ProtocolVersion | null): ClientPacket {
+  const buffer = Buffer.concat([Buffer.alloc(5, filler), body, Buffer.alloc(200, filler)]);
+  const [start, end] = [5, 5 + body.length];
+  return decodeHere(header, buffer, start, end, version);
+}
+
+function decodeHere(
+  header: number,
+  buffer: Buffer,
+  start: number,
+  end: number,
+  version: ProtocolVersion | null,
+): ClientPacket {
+  return version === null
+    ? decodeConnect(header, buffer, start, end)
+    : decodePacket(header, buffer, start, end, version);
+}
+
+/** @param filler when given, each packet is decoded among bytes of this value */
+function decodeStream({ version, bytes }: CodecInput, pieces: readonly Buffer[], filler?: number): Outcome {
   const framer = new PacketFramer(MAX_PACKET_SIZE_BYTES);
   const outcome: (ClientPacket | string)[] = [];
   let current = version;
@@ -58,14 +78,13 @@ function decodeStream({ version, bytes }: CodecInput, pieces: readonly Buffer[])
       framer.push(pieces.length === 1 ? piece : Buffer.from(piece));
       while (framer.next()) {
         const { header, buffer, start, end } = framer;
-        let packet: ClientPacket;
-        if (current === null) {
-          const connected = decodeConnect(header, buffer, start, end);
-          current = connected.protocolVersion;
-          packet = connected;
-        } else packet = decodePacket(header, buffer, start, end, current);
+        const packet =
+          filler === undefined
+            ? decodeHere(header, buffer, start, end, current)
+            : decodeAmong(filler, header, buffer.subarray(start, end), current);
+        if (packet.type === 'connect') current = packet.protocolVersion;
         outcome.push(packet);
-        checkPacket(packet, end - start, current);
+        checkPacket(packet, end - start, current ?? 4);
       }
       demand(framer.bufferedBytes <= bytes.length, 'the framer holds more than it was given');
     }
@@ -158,10 +177,20 @@ export function checkCodec(given: CodecInput, dice: Dice | null): Outcome {
     for (let at = 0; at <= Math.min(given.bytes.length, 2_000); at++) {
       compare(whole, decodeStream(given, [given.bytes.subarray(0, at), given.bytes.subarray(at)]));
     }
-  } else if (dice.oneIn(SPLIT_ONE_IN)) {
-    compare(whole, decodeStream(given, inPieces(given.bytes, dice)));
+    compareAmong(given, whole);
+    return whole;
   }
+  const how = dice.below(SPLIT_ONE_IN);
+  if (how === 0) compare(whole, decodeStream(given, inPieces(given.bytes, dice)));
+  else if (how === 1) compareAmong(given, whole);
   return whole;
+}
+
+function compareAmong(given: CodecInput, whole: Outcome): void {
+  for (const filler of [0x00, 0x41, 0xff]) {
+    const among = decodeStream(given, [given.bytes], filler);
+    demand(isDeepStrictEqual(plain(whole), plain(among)), `among bytes ${filler} it is not the same`);
+  }
 }
 
 function compare(whole: Outcome, pieces: Outcome): void {

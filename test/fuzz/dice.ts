@@ -1,5 +1,7 @@
 /** Random choices of the fuzzers: quick to make, the same for the same seed and number. */
 export class Dice {
+  /** Nothing happens {@link oddly}: what is made is what a client that knows the protocol would make. */
+  isCareful = false;
   #state: number;
 
   /** @param number of the input: each has dice of its own, so that one can be had again without those before it */
@@ -30,6 +32,11 @@ export class Dice {
   /** Once in `of` times. */
   oneIn(of: number): boolean {
     return this.below(of) === 0;
+  }
+
+  /** Once in `of` times, and never when careful. */
+  oddly(of: number): boolean {
+    return this.oneIn(of) && !this.isCareful;
   }
 
   pick<T>(from: readonly T[]): T {

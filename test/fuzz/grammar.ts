@@ -71,50 +71,47 @@ function long(dice: Dice): string {
 }
 
 export function topic(dice: Dice): string {
-  const kind = dice.below(40);
-  if (kind === 0) return dice.pick(ODD_TOPICS);
-  if (kind === 1) return deep(dice);
-  if (kind === 2) return long(dice);
-  return dice.pick(TOPICS);
+  if (dice.oddly(40)) return dice.pick(ODD_TOPICS);
+  if (dice.oddly(40)) return deep(dice);
+  return dice.oneIn(60) ? long(dice) : dice.pick(TOPICS);
 }
 
 function filter(dice: Dice): string {
-  const kind = dice.below(40);
-  if (kind < 2) return dice.pick(ODD_FILTERS);
-  if (kind === 2) return deep(dice);
-  if (kind === 3) return `${long(dice)}/+`;
-  return dice.pick(FILTERS);
+  if (dice.oddly(20)) return dice.pick(ODD_FILTERS);
+  if (dice.oddly(40)) return deep(dice);
+  return dice.oneIn(60) ? `${long(dice)}/+` : dice.pick(FILTERS);
 }
 
 /** Mostly small ones, which meet those that others and the server use; seldom 0. */
 function packetId(dice: Dice): number {
-  if (dice.oneIn(60)) return dice.pick([0, MAX_PACKET_ID, 0x100, 0x8000]);
+  if (dice.oddly(60)) return dice.pick([0, MAX_PACKET_ID, 0x100, 0x8000]);
   return dice.between(1, 12);
 }
 
 function payload(dice: Dice): Buffer {
-  if (dice.oneIn(300)) return Buffer.alloc(dice.pick([16_000, 65_000, 70_000]), 0x70);
+  if (dice.oddly(300)) return Buffer.alloc(dice.pick([16_000, 65_000, 70_000]), 0x70);
   return dice.oneIn(4) ? dice.bytes(dice.below(40)) : Buffer.from('payload'.slice(dice.below(8)));
 }
 
 type Maker = (dice: Dice, dialect: Dialect) => Buffer;
 
 const publish: Maker = (dice, dialect) => {
-  const qos = dice.oneIn(60) ? 3 : dice.below(3);
+  const qos = dice.oddly(60) ? 3 : dice.below(3);
   return wire.publish(wireVersion(dialect), {
     topic: topic(dice),
     payload: payload(dice),
     qos,
     packetId: packetId(dice),
     retain: dice.oneIn(5),
-    dup: dice.oneIn(8),
+    // DUP is an error with QoS 0.
+    dup: dice.oneIn(8) && (qos > 0 || !dice.isCareful),
     properties: dialect === 5 && dice.oneIn(3) ? properties(dice, 'publish') : [],
   });
 };
 
 const subscribe: Maker = (dice, dialect) => {
-  const count = dice.oneIn(30) ? dice.pick([0, 30, 60]) : dice.between(1, 3);
-  const options = (): number => (dice.oneIn(30) ? dice.below(256) : dice.below(3) | optionBits(dice, dialect));
+  const count = dice.oddly(30) ? dice.pick([0, 30, 60]) : dice.between(1, 3);
+  const options = (): number => (dice.oddly(30) ? dice.below(256) : dice.below(3) | optionBits(dice, dialect));
   return wire.subscribe(
     wireVersion(dialect),
     packetId(dice),
@@ -132,7 +129,7 @@ const unsubscribe: Maker = (dice, dialect) =>
   wire.unsubscribe(
     wireVersion(dialect),
     packetId(dice),
-    Array.from({ length: dice.oneIn(30) ? 0 : dice.between(1, 3) }, () => filter(dice)),
+    Array.from({ length: dice.oddly(30) ? 0 : dice.between(1, 3) }, () => filter(dice)),
   );
 
 const ACKS = [wire.Ack.puback, wire.Ack.pubrec, wire.Ack.pubrel, wire.Ack.pubrel, wire.Ack.pubcomp];
@@ -142,7 +139,12 @@ const acknowledgement: Maker = (dice, dialect) => {
   const first = dice.pick(ACKS);
   if (dialect !== 5 || dice.oneIn(2)) return wire.ack(first, packetId(dice));
   const section = wire.section(5, ...properties(dice, 'ack'));
-  return wire.packet(first, wire.uint16(packetId(dice)), dice.pick(ACK_REASONS), dice.oneIn(3) ? section : []);
+  return wire.packet(
+    first,
+    wire.uint16(packetId(dice)),
+    dice.pick(dice.isCareful ? [0] : ACK_REASONS),
+    dice.oneIn(3) ? section : [],
+  );
 };
 
 const DISCONNECT_REASONS = [0x00, 0x00, 0x04, 0x80, 0x82, 0x8e, 0x98, 0x01, 0xff];
@@ -161,13 +163,13 @@ const nonsense: Maker = (dice) => wire.packet(dice.below(256), dice.bytes(dice.b
 /** A CONNECT, mostly one that is accepted. */
 export const connect: Maker = (dice, dialect) => {
   // Without a name it gets one of its own: a session under it must not stay, nobody would come back to it.
-  const clientId = dice.oneIn(15) ? '' : dice.oneIn(100) ? long(dice) : dice.pick(CLIENT_IDS);
+  const clientId = dice.oneIn(15) ? '' : dice.oddly(100) ? long(dice) : dice.pick(CLIENT_IDS);
   const clean = clientId === '' || dice.oneIn(2);
   const credentials = dice.oneIn(10) ? { username: 'user', password: 'secret' } : {};
   const will = {
     topic: topic(dice),
     payload: 'will',
-    qos: dice.oneIn(40) ? 3 : dice.below(3),
+    qos: dice.oddly(40) ? 3 : dice.below(3),
     retain: dice.oneIn(4),
     properties: dialect === 5 && dice.oneIn(2) ? properties(dice, 'will') : [],
   };
@@ -209,8 +211,8 @@ export interface Input {
 
 /** A packet of a client that is connected. Seldom one that does not belong there, and one of `oneIn` is broken. */
 export function input(dice: Dice, dialect: Dialect, oneIn: number): Input {
-  const isEnder = dice.oneIn(80);
+  const isEnder = dice.oneIn(dice.isCareful ? 400 : 80);
   const bytes = (isEnder ? enders : makers)(dice)(dice, dialect);
-  if (!dice.oneIn(oneIn)) return { bytes, isLast: isEnder };
+  if (!dice.oneIn(dice.isCareful ? 10 * oneIn : oneIn)) return { bytes, isLast: isEnder };
   return { bytes: mutate(bytes, dice), isLast: true };
 }

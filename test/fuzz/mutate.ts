@@ -1,3 +1,4 @@
+import { packet } from '../conformance/support/wire.ts';
 import { type Dice, weighted } from './dice.ts';
 
 type Mutation = (bytes: Buffer, dice: Dice) => Buffer;
@@ -20,6 +21,7 @@ const mutations = weighted<Mutation>([
   [2, (bytes, dice) => splice(bytes, dice, dice.bytes(dice.between(1, 8)))],
   [2, (bytes, dice) => splice(bytes, dice, Buffer.alloc(0))],
   [2, repeat],
+  [6, (bytes, dice) => changeBody(bytes, dice)],
   // The byte behind the first one is the remaining length, or begins it.
   [
     2,
@@ -28,6 +30,16 @@ const mutations = weighted<Mutation>([
   [1, (bytes, dice) => Buffer.concat([bytes, dice.bytes(dice.between(1, 20))])],
   [1, (bytes) => Buffer.concat([bytes, bytes])],
 ]);
+
+/** What is behind the fixed header is changed, and its length is right: so it gets through the framer. */
+function changeBody(bytes: Buffer, dice: Dice): Buffer {
+  let at = 1;
+  while (at < 5 && (bytes[at] ?? 0) >= 0x80) at++;
+  const body = bytes.subarray(at + 1);
+  const change = dice.below(3);
+  if (change === 0) return packet(bytes[0] ?? 0, body.subarray(0, dice.below(body.length + 1)));
+  return packet(bytes[0] ?? 0, change === 1 ? splice(body, dice, dice.bytes(dice.below(4))) : repeat(body, dice));
+}
 
 function flip(bytes: Buffer, dice: Dice): Buffer {
   const copy = Buffer.from(bytes);

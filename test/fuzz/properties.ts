@@ -6,15 +6,18 @@ export type Place = 'connect' | 'passing' | 'will' | 'publish' | 'subscribe' | '
 
 type Value = (dice: Dice) => Part;
 
-const flag: Value = (dice) => (dice.oneIn(20) ? 2 : dice.below(2));
-const short: Value = (dice) => uint16(dice.pick([0, 1, 2, 10, 32, 33, 0xffff]));
+const flag: Value = (dice) => (dice.oddly(20) ? 2 : dice.below(2));
+/** 0 is an error for some. */
+const short: Value = (dice) => uint16(dice.oddly(10) ? 0 : dice.pick([1, 2, 10, 32, 33, 0xffff]));
+const alias: Value = (dice) => uint16(dice.oddly(10) ? dice.pick([0, 33, 0xffff]) : dice.between(1, 3));
 const integer: Value = (dice) => uint32(dice.pick([0, 1, 2, 10, 100, 0xfffffffe, 0xffffffff]));
 /** Sizes that let some answers through and not others. */
-const size: Value = (dice) => uint32(dice.pick([0, 1, 2, 20, 40, 100, 1_000, 0xffffffff]));
+const size: Value = (dice) =>
+  uint32(dice.oddly(3) ? dice.pick([0, 1, 2, 20]) : dice.pick([40, 100, 1_000, 0xffffffff]));
 const passing: Value = (dice) => uint32(dice.pick([0, 1, 2]));
-const text: Value = (dice) => dice.pick(['', 'text', 'répondre', 'f/a', 'x'.repeat(200)]);
+const text: Value = (dice) => (dice.oddly(10) ? '' : dice.pick(['text', 'répondre', 'f/a', 'x'.repeat(200)]));
 const data: Value = (dice) => binary(dice.bytes(dice.below(20)));
-const identifier: Value = (dice) => variableInteger(dice.pick([0, 1, 127, 128, 268_435_455]));
+const identifier: Value = (dice) => variableInteger(dice.oddly(10) ? 0 : dice.pick([1, 127, 128, 268_435_455]));
 const pair: Value = (dice) => [dice.pick(['k', 'key', '']), dice.pick(['v', 'value', ''])];
 
 /** Every property of MQTT 5.0 table 2-4. */
@@ -38,7 +41,7 @@ const VALUES: ReadonlyMap<number, Value> = new Map([
   [0x1f, text],
   [0x21, short],
   [0x22, short],
-  [0x23, short],
+  [0x23, alias],
   [0x24, flag],
   [0x25, flag],
   [0x26, pair],
@@ -67,10 +70,10 @@ export function properties(dice: Dice, place: Place): Part[] {
   const chosen = new Set<number>();
   for (let left = dice.below(4); left > 0; left--) chosen.add(dice.pick(AT[place]));
   const ids = [...chosen];
-  if (dice.oneIn(50)) ids.push(dice.pick(ALL));
-  if (dice.oneIn(100)) ids.push(...ids);
+  if (dice.oddly(50)) ids.push(dice.pick(ALL));
+  if (dice.oddly(100)) ids.push(...ids);
   const parts: Part[] = ids.map((id) => [id, (VALUES.get(id) as Value)(dice)]);
   if (place === 'passing' && dice.oneIn(3)) parts.push([0x11, passing(dice)]);
-  if (dice.oneIn(200)) parts.push(Array.from({ length: 300 }, () => [0x26, pair(dice)]));
+  if (dice.oddly(200)) parts.push(Array.from({ length: 300 }, () => [0x26, pair(dice)]));
   return parts;
 }

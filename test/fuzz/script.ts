@@ -29,6 +29,8 @@ const NODES = 3;
 interface Line {
   readonly at: number;
   readonly dialect: Dialect;
+  /** Knows the protocol, so that it stays long and gets far: for what needs many steps to go wrong. */
+  readonly isCareful: boolean;
   isConnected: boolean;
   /** The server will have closed it by now. */
   isOver: boolean;
@@ -38,9 +40,9 @@ const actions = weighted<
   'send' | 'open' | 'end' | 'reset' | 'vanish' | 'deafen' | 'hear' | 'wait' | 'control' | 'leader'
 >([
   [200, 'send'],
-  [6, 'open'],
-  [2, 'end'],
-  [2, 'reset'],
+  [3, 'open'],
+  [1, 'end'],
+  [1, 'reset'],
   [1, 'vanish'],
   [1, 'deafen'],
   [3, 'hear'],
@@ -56,9 +58,15 @@ export function makeScript(dice: Dice, options: ScriptOptions): Step[] {
   let opened = 0;
   const open = (): void => {
     if (lines.length >= options.maxConnections) drop(steps, lines, dice);
-    const line = { at: opened++, dialect: dice.pick(DIALECTS), isConnected: false, isOver: false };
+    const line = {
+      at: opened++,
+      dialect: dice.pick(DIALECTS),
+      isCareful: dice.oneIn(2),
+      isConnected: false,
+      isOver: false,
+    };
     lines.push(line);
-    steps.push({ kind: 'open', at: line.at, node: dice.below(NODES), isPolite: dice.oneIn(2) });
+    steps.push({ kind: 'open', at: line.at, node: dice.below(NODES), isPolite: line.isCareful || dice.oneIn(3) });
   };
   for (let sent = 0; sent < options.inputs; ) {
     const action = actions(dice);
@@ -86,18 +94,20 @@ function drop(steps: Step[], lines: Line[], dice: Dice): void {
 function send(dice: Dice, lines: Line[]): Step {
   const line = dice.pick(lines);
   let bytes: Buffer;
-  if (line.isConnected || dice.oneIn(80)) {
+  dice.isCareful = line.isCareful;
+  if (line.isConnected || dice.oddly(80)) {
     const made = input(dice, line.dialect, BROKEN_ONE_IN);
     bytes = made.bytes;
     line.isOver ||= made.isLast || !line.isConnected;
   } else {
     line.isConnected = true;
     bytes = connect(dice, line.dialect);
-    if (dice.oneIn(BROKEN_ONE_IN)) {
+    if (dice.oddly(BROKEN_ONE_IN)) {
       bytes = mutate(bytes, dice);
       line.isOver = true;
     }
   }
+  dice.isCareful = false;
   // What comes behind the last packet should be tried, too, but not often.
   if (line.isOver && dice.oneIn(2)) lines.splice(lines.indexOf(line), 1);
   return { kind: 'send', at: line.at, pieces: dice.oneIn(5) ? inPieces(bytes, dice) : [bytes] };
