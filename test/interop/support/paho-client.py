@@ -1,6 +1,7 @@
 """A Paho client that is driven by lines of JSON: one command in, any number of events out."""
 import json
 import sys
+import threading
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -11,8 +12,14 @@ client = None
 is_v5 = False
 
 
+lock = threading.Lock()
+
+
 def say(**event):
-    print(json.dumps(event), flush=True)
+    """Callbacks come on a thread of Paho's: a line is written whole."""
+    with lock:
+        sys.stdout.write(json.dumps(event) + "\n")
+        sys.stdout.flush()
 
 
 def properties(packet_type, values):
