@@ -74,7 +74,8 @@ fuzz: $(BUILT) ## Hostile bytes and packets against decoders, brokers and nodes 
 .PHONY: interop
 interop: $(BUILT) ## Other people's clients and bridges against a cluster; says what has to be installed (TESTS="paho")
 	@sh scripts/interop-programs.sh
-	@npm ci --prefix test/interop/node-red --no-audit --no-fund --ignore-scripts --silent
+	@cd test/interop/node-red && { [ node_modules/.package-lock.json -nt package-lock.json ] || \
+		npm ci --no-audit --no-fund --ignore-scripts --silent; }
 	@$(TRANSFERS) exec node --conditions=source --import tsx test/support/run.ts $(or $(TESTS),test/interop)
 
 .PHONY: crash-test

@@ -6,7 +6,7 @@ import { assert, note, suite } from '../support/suite.ts';
 
 const test = suite('e2e: fuzz');
 
-const INPUTS = 4_000;
+const INPUTS = 2_000;
 
 test(
   'sequences of packets over TCP: the nodes stay, and the well-behaved client has its messages in order',
