@@ -5,13 +5,20 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # Parameters: make cluster NODES=5, make test TESTS="unit/storage e2e/takeover", make bench ARGS="--help"
 NODES ?= 3
 TESTS ?=
+TRANSFER_EVERY_MS ?=
 ARGS ?=
 SEEDS ?= 100
+INPUTS ?= 20000
+SEED ?=
+REPLAY ?=
 BASE ?=
 KILLS ?= 200
 RETAINED ?= 1000000
 SESSIONS ?= 100000
 ONLY ?=
+
+# make test TESTS=conformance TRANSFER_EVERY_MS=1000: every cluster changes its leader once a second meanwhile
+TRANSFERS = $(if $(TRANSFER_EVERY_MS),QUORATE_TEST_TRANSFER_EVERY_MS=$(TRANSFER_EVERY_MS))
 
 BIN := node_modules/.bin
 INSTALLED := node_modules/.stamp
@@ -30,7 +37,7 @@ cluster: $(BUILT) ## A cluster on loopback, MQTT on port 1883 and up; Ctrl-C sto
 
 .PHONY: test
 test: $(BUILT) check ## Build, check and run every test (TESTS="part/of/path ..." runs some)
-	@exec node --conditions=source --import tsx test/support/run.ts $(TESTS)
+	@$(TRANSFERS) exec node --conditions=source --import tsx test/support/run.ts $(TESTS)
 
 .PHONY: build
 build: $(BUILT) ## Install what is missing and compile what has changed
@@ -58,6 +65,18 @@ simulate: $(BUILT) ## Whole clusters under faults on virtual time (SEEDS=1000 BA
 mutants: $(INSTALLED) ## Whether the simulator finds planted bugs (ONLY=part,of,names SEEDS=300)
 	@exec node --conditions=source --import tsx test/mutants/main.ts $(if $(ONLY),--only $(ONLY)) \
 		$(if $(filter-out file,$(origin SEEDS)),--seeds $(SEEDS)) $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(BUILT) ## Hostile bytes and packets against decoders, brokers and nodes (INPUTS=2000000 SEED=1, REPLAY=file)
+	@exec node --conditions=source --import tsx test/fuzz/main.ts $(if $(REPLAY),--replay $(REPLAY),--inputs $(INPUTS) \
+		$(if $(SEED),--seed $(SEED)) $(ARGS))
+
+.PHONY: interop
+interop: $(BUILT) ## Other people's clients and bridges against a cluster; says what has to be installed (TESTS="paho")
+	@sh scripts/interop-programs.sh
+	@cd test/interop/node-red && { [ node_modules/.package-lock.json -nt package-lock.json ] || \
+		npm ci --no-audit --no-fund --ignore-scripts --silent; }
+	@$(TRANSFERS) exec node --conditions=source --import tsx test/support/run.ts $(or $(TESTS),test/interop)
 
 .PHONY: crash-test
 crash-test: $(BUILT) ## Real nodes killed at random moments under load, nothing may be lost (KILLS=200)

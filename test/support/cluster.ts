@@ -5,6 +5,7 @@ import { Links } from './links.ts';
 import { NodeProcess } from './node-process.ts';
 import { freePorts } from './ports.ts';
 import { onFailure } from './suite.ts';
+import { Transfers, transferEveryMs } from './transfers.ts';
 import { waitFor } from './wait.ts';
 
 export { NodeProcess } from './node-process.ts';
@@ -61,6 +62,7 @@ export class TestCluster {
   private readonly maker: NodeMaker;
   private readonly doubles: NodeProcess[] = [];
   private readonly forget: () => void;
+  private transfers: Transfers | undefined;
 
   constructor(folder: string, nodes: readonly NodeProcess[], maker: NodeMaker, network: Links | null = null) {
     this.folder = folder;
@@ -168,6 +170,11 @@ export class TestCluster {
     return waitFor(look, { timeoutMs, what: `a leader${not === undefined ? '' : ` other than ${not}`}` });
   }
 
+  /** From now on leadership moves every so many milliseconds, until {@link stopAll}. */
+  changeLeaderEvery(everyMs: number): void {
+    this.transfers = new Transfers(() => this.live(), everyMs);
+  }
+
   /** State and last log lines of every node. */
   describe(): string {
     return this.nodes.map((node) => `--- node ${node.id}: ${node.ending}; log:\n${node.logTail()}`).join('\n');
@@ -182,6 +189,7 @@ export class TestCluster {
 
   /** What {@link stopAll} does, without waiting; for the exit of the test process. */
   dispose(): void {
+    this.transfers?.stop();
     for (const node of [...this.nodes, ...this.doubles]) node.killNow();
     this.forget();
     running.delete(this);
@@ -247,6 +255,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     for (const node of nodes) options.prepare?.(node);
     await Promise.all(cluster.nodes.map((node) => node.start()));
     if (readyTimeoutMs > 0) await cluster.waitReady(undefined, readyTimeoutMs);
+    const everyMs = transferEveryMs();
+    if (everyMs !== undefined) cluster.changeLeaderEvery(everyMs);
   } catch (error) {
     const state = cluster.describe();
     await cluster.stopAll();

@@ -9,7 +9,7 @@ import { baseSeed } from './seed.ts';
  *
  *   node --conditions=source --import tsx test/support/run.ts [path or part of a path]...
  *
- * Files below test/e2e run one at a time, after all others, which run two at a time. The last line of the output is
+ * Files below test/e2e and test/interop run one at a time, after all others, which run two at a time. The last line of the output is
  * `N passed, N failed`, in tests over all files. Exit code 1 on any failure and when nothing ran.
  */
 
@@ -20,6 +20,8 @@ interface Result {
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const TEST_DIR = join(ROOT, 'test');
+/** Needs programs that npm does not install: `make interop` asks for it by name. */
+const INTEROP_DIR = join(TEST_DIR, 'interop') + sep;
 const PARALLEL = 2;
 const FILE_TIMEOUT_MS = 300_000;
 /** Of a file's output, the tail that is kept to be shown on failure. */
@@ -38,7 +40,7 @@ function testFilesIn(directory: string): string[] {
 /** An argument that is a file or folder selects it; any other selects the files whose path contains it. */
 function select(args: readonly string[]): string[] {
   const all = testFilesIn(TEST_DIR);
-  if (args.length === 0) return all;
+  if (args.length === 0) return all.filter((file) => !file.startsWith(INTEROP_DIR));
   const chosen = new Set<string>();
   for (const arg of args) {
     const path = resolve(arg);
@@ -148,7 +150,7 @@ try {
   console.error((error as Error).message);
   process.exit(1);
 }
-const serial = files.filter((file) => file.startsWith(join(TEST_DIR, 'e2e') + sep));
+const serial = files.filter((file) => file.startsWith(join(TEST_DIR, 'e2e') + sep) || file.startsWith(INTEROP_DIR));
 const results = [
   ...(await runAll(
     files.filter((file) => !serial.includes(file)),

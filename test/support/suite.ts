@@ -227,6 +227,11 @@ function watchExit(): void {
 function onUncaught(kind: string): (value: unknown) => void {
   return (value) => {
     const error = toError(value);
+    if (program) {
+      // It has no suite whose end would tell.
+      console.error(`${kind}:`, error);
+      process.exitCode = 1;
+    }
     addFault(`${kind} during ${running?.title ?? 'no test'}`, error);
     running?.fail(error);
   };
