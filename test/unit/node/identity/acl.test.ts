@@ -96,7 +96,11 @@ test('a wildcard slips neither through a narrower permission nor past a refusal'
   const secret = rightsOf(rules({ permission: 'deny', topics: ['secret/#'] }, { topics: ['#'] }));
   assert.is(secret.maySubscribe('public/#', 0), true);
   for (const each of ['#', '+/x', 'secret', 'secret/+']) assert.is(secret.maySubscribe(each, 0), false, each);
-  const exception = rightsOf(rules({ topics: ['secret/mine'] }, { permission: 'deny', topics: ['secret/#'] }), ANN, true);
+  const exception = rightsOf(
+    rules({ topics: ['secret/mine'] }, { permission: 'deny', topics: ['secret/#'] }),
+    ANN,
+    true,
+  );
   assert.is(exception.maySubscribe('secret/mine', 0), true);
   assert.is(exception.maySubscribe('secret/+', 0), false);
 });
@@ -104,7 +108,9 @@ test('a wildcard slips neither through a narrower permission nor past a refusal'
 test('a filter that would take too long to look at is refused', () => {
   // Every level doubles the ways: 2^20 of them.
   const wide = Array.from({ length: 40 }, (_none, at) => {
-    const levels = Array.from({ length: 20 }, (_also, place) => ((at >> (place % 6)) % 2 === 0 ? '+' : `l${String(place)}`));
+    const levels = Array.from({ length: 20 }, (_also, place) =>
+      (at >> (place % 6)) % 2 === 0 ? '+' : `l${String(place)}`,
+    );
     return { topics: [levels.join('/')], permission: at % 2 === 0 ? ('deny' as const) : ('allow' as const) };
   });
   const rights = rightsOf(rules(...wide), ANN, true);
@@ -175,7 +181,11 @@ test('a rule is for whom it says, and for the QoS and RETAIN that it says', () =
       rightsOf(who, subject).mayPublish(topic, 0, false),
     );
   assert.equal(may(ANN), ['c1', 'ten', 'authenticated']);
-  assert.equal(may({ clientId: '', userName: 'bob', address: '::ffff:192.168.4.4' }), ['bob', 'mapped', 'authenticated']);
+  assert.equal(may({ clientId: '', userName: 'bob', address: '::ffff:192.168.4.4' }), [
+    'bob',
+    'mapped',
+    'authenticated',
+  ]);
   assert.equal(may({ clientId: 'c', userName: null, address: 'fe80::1%eth0' }), ['anonymous']);
   const limited = rightsOf(
     rules(
@@ -185,8 +195,14 @@ test('a rule is for whom it says, and for the QoS and RETAIN that it says', () =
       { topics: ['s'], action: 'subscribe' },
     ),
   );
-  assert.equal([0, 1, 2].map((qos) => limited.mayPublish('q', qos as 0, true)), [true, true, false]);
-  assert.equal([0, 1, 2].map((qos) => limited.maySubscribe('q', qos as 0)), [true, true, false]);
+  assert.equal(
+    [0, 1, 2].map((qos) => limited.mayPublish('q', qos as 0, true)),
+    [true, true, false],
+  );
+  assert.equal(
+    [0, 1, 2].map((qos) => limited.maySubscribe('q', qos as 0)),
+    [true, true, false],
+  );
   assert.equal([limited.mayPublish('r', 1, false), limited.mayPublish('r', 1, true)], [true, false]);
   assert.equal([limited.mayPublish('p', 0, false), limited.maySubscribe('p', 0)], [true, false]);
   assert.equal([limited.mayPublish('s', 0, false), limited.maySubscribe('s', 0)], [false, true]);

@@ -84,6 +84,7 @@ export class Matcher {
 
   /** Whether the rules allow a topic name. */
   allowsTopic(topic: string): boolean {
+    if (this.#root.least === NONE) return this.#otherwise;
     const known = this.#cache.get(topic);
     if (known !== undefined) return known;
     const allowed = this.#isAllowed(this.#verdictOf(topic));

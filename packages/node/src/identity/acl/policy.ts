@@ -55,9 +55,7 @@ class CompiledRights implements Rights {
   maySubscribe(filter: string, qos: QoS): boolean {
     let matcher = this.#subscribe[qos];
     if (matcher === undefined) {
-      matcher = this.#compile(
-        (rule) => rule.action !== 'publish' && (rule.qos === null || rule.qos.includes(qos)),
-      );
+      matcher = this.#compile((rule) => rule.action !== 'publish' && (rule.qos === null || rule.qos.includes(qos)));
       this.#subscribe[qos] = matcher;
     }
     return matcher.allowsFilter(filter);
@@ -103,6 +101,11 @@ function isForOf(who: RuleSubject): IsFor {
   if ('clientId' in who) return ({ clientId }) => clientId === who.clientId && clientId !== '';
   const range = parseRange(who.address);
   return (_subject, ip) => ip !== null && range !== null && isInRange(ip, range);
+}
+
+/** Whether a rule is for a client. */
+export function isRuleFor(who: RuleSubject, subject: Subject): boolean {
+  return isForOf(who)(subject, parseIp(subject.address));
 }
 
 /** The rules of the cluster, applied to clients. Never changes: other rules are another policy. */

@@ -41,8 +41,8 @@ export type GivenRule = Omit<AclRule, 'id' | 'qos' | 'retain'> & {
 /** Bounds of the rules of a cluster; together they have to fit into one document. */
 export const RULE_LIMITS = { rules: 1_000, topicsPerRule: 64, topicLength: 1_024, topicLevels: 128 } as const;
 
-/** Where a value with odd characters fills a placeholder is decided for each client; here `x` stands for it. */
-function isTopicOfRule(topic: string): boolean {
+/** Whether a rule can have it. Where a value with odd characters fills a placeholder is decided for each client; here `x` stands for it. */
+export function isTopicOfRule(topic: string): boolean {
   const filter = literalOf(topic) ?? topic;
   if (filter.startsWith('$share/')) return false;
   const filled = hasPlaceholder(filter) ? filter.replaceAll(/%[cu]/g, 'x') : filter;
