@@ -108,13 +108,9 @@ test('lists come in pages', async () => {
   const names = ['p1', 'p2', 'p3', 'p4', 'p5'];
   for (const value of names) await ask('n1', 'POST', '/api/v1/bans', { kind: 'clientId', value });
   const seen: unknown[] = [];
-  let cursor: unknown = null;
+  let cursor: string | null = null;
   do {
-    const { body } = await ask(
-      'n1',
-      'GET',
-      `/api/v1/bans?limit=2${cursor === null ? '' : `&cursor=${String(cursor)}`}`,
-    );
+    const { body } = await ask('n1', 'GET', `/api/v1/bans?limit=2${cursor === null ? '' : `&cursor=${cursor}`}`);
     const data = body['data'] as { value: string }[];
     assert.ok(data.length <= 2);
     seen.push(...data.map(({ value }) => value));

@@ -16,7 +16,6 @@ import type { Method } from '../../../../packages/node/src/identity/method.ts';
 import { scramKeysOf } from '../../../../packages/node/src/identity/scram-keys.ts';
 import { hashPassword } from '../../../../packages/node/src/identity/scrypt.ts';
 import { encodeUser } from '../../../../packages/node/src/identity/users.ts';
-import { assert } from '../../../support/suite.ts';
 
 /** A thousandth of what it costs outside of tests. */
 export const CHEAP = { logN: 10, r: 1, p: 1 } as const;
@@ -114,8 +113,8 @@ export function login(access: NodeAccess, part: Partial<Credentials> = {}): Prom
 
 export async function granted(access: NodeAccess, part: Partial<Credentials> = {}): Promise<Grant> {
   const outcome = await login(access, part);
-  assert.is(outcome.kind, 'granted', outcome.kind === 'refused' ? outcome.refusal.detail : '');
-  return outcome.kind === 'granted' ? outcome.grant : assert.unreachable();
+  if (outcome.kind === 'granted') return outcome.grant;
+  throw new Error(outcome.kind === 'refused' ? `refused: ${outcome.refusal.detail}` : outcome.kind);
 }
 
 /** The reason code of a refusal, or the kind of another outcome. */
