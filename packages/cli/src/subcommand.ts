@@ -19,7 +19,8 @@ export async function runSubcommand(
     return 0;
   }
   const names = [...parts.keys()];
-  if (name === undefined) throw new UsageError(`\`quorate ${command}\` needs one of ${names.join(', ')}`);
+  if (name === undefined || name.startsWith('-'))
+    throw new UsageError(`\`quorate ${command}\` needs one of ${names.join(', ')}`);
   const part = parts.get(name);
   if (part === undefined) {
     const expected = `expected one of ${names.join(', ')}; see \`quorate ${command} --help\``;
