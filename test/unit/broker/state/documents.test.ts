@@ -55,6 +55,8 @@ test('a document is put, replaced and deleted, and the node is told', () => {
   const bench = new Bench();
   assert.equal(apply(bench), { kind: 'document', outcome: 'changed', revision: 3 });
   assert.is(textOf(bench), 'one');
+  const { bytes } = bench.state.documents.get(1, 'a') ?? { bytes: Buffer.alloc(0) };
+  assert.is(bytes.buffer.byteLength, 3, 'the log entry is let go of');
   assert.is(textOf(bench, 'a', 2), undefined, 'of this collection only');
   apply(bench, { text: 'two' });
   assert.equal(apply(bench, { text: null }), { kind: 'document', outcome: 'changed', revision: null });

@@ -106,6 +106,10 @@ test('bans come before any method, by client id, user and address', async () => 
     await granted(access);
     method.asked = 0;
   }
+  for (const value of ['10.0.0.1', '10.0.0.9']) world.ban('address', value);
+  world.remove(DocumentCollection.bans, 'address:10.0.0.9');
+  assert.is(codeOf(await login(access)), 0x8a, 'the other one of that length is still there');
+  world.remove(DocumentCollection.bans, 'address:10.0.0.1');
   world.ban('user', 'proven');
   assert.is(codeOf(await login(world.access([new Told(yes('proven'), true)]))), 0x8a, 'the name that was proven');
 });
@@ -217,6 +221,7 @@ test('what a client brought narrows the rules and never widens them', async () =
   world.setRules({ permission: 'deny', topics: ['up/secret', 'down/secret'] });
   assert.equal([grant.mayPublish('up/secret', 0, false), grant.mayPublish('up/x', 0, false)], [false, true]);
   assert.equal([grant.maySubscribe('down/#', 0), grant.maySubscribe('down/x', 0)], [false, true]);
+  assert.equal([grant.maySubscribe('other', 0), grant.maySubscribe('#', 0)], [false, false]);
 });
 
 test('a grant is revoked by a ban, by the end of its user, and by a new password', async () => {

@@ -197,11 +197,13 @@ class FilterWalk {
         if (depth > 0 || !isDollar(level)) named.add(level);
       }
     }
+    // First the many that no rule names: it is there that most filters fail.
+    const others = nodes.flatMap(({ plus }) => (plus === null ? [] : [plus]));
+    if (!this.#walk(others, depth + 1, verdict)) return false;
     for (const level of named) {
       if (!this.#walk(step(nodes, level, true), depth + 1, verdict)) return false;
     }
-    const others = nodes.flatMap(({ plus }) => (plus === null ? [] : [plus]));
-    return this.#walk(others, depth + 1, verdict);
+    return true;
   }
 }
 
