@@ -167,6 +167,11 @@ function identityMetrics(registry: Registry) {
       ...about('authentications_total', 'Logins of MQTT clients at this node.'),
       labels: ['method', 'outcome'],
     }),
+    /** By action: `publish`, `subscribe`, `will`. */
+    authorizationDenied: labelledCounter(registry, {
+      ...about('authorization_denied_total', 'What clients of this node wanted to do and may not.'),
+      label: 'action',
+    }),
     users: gauge(registry, about('users', 'Users with a password in the replicated state.')),
     aclRules: gauge(registry, about('acl_rules', 'Access rules in the replicated state.')),
     bans: gauge(registry, about('bans', 'Bans in the replicated state.')),

@@ -146,6 +146,7 @@ export class Replica {
         leaseWaitMs: leaseWaitMs(longestLeaseMs(this.#options.recovered.state, serving.leaseMs)),
         gracePeriodMs: serving.gracePeriodMs,
         state: this.#options.recovered.state,
+        disconnectOnDenied: config.authorization.denied === 'disconnect',
       },
       {
         onCheckpoint: (compactIndex) => {
