@@ -1,4 +1,4 @@
-import type { DocumentRecord, State } from '@quorate/broker';
+import type { Broker, DocumentRecord, State } from '@quorate/broker';
 import { readSecret } from '../config/authentication.ts';
 import type { AuthenticationConfig, JwtConfig, NodeConfig } from '../config/index.ts';
 import type { AccessAnswer, AccessQuestion, BanRequest, IdentityAdmin } from '../http/identity-admin.ts';
@@ -32,7 +32,7 @@ export interface IdentityOptions {
 }
 
 /** What of the broker it needs. */
-export type IdentityBroker = DocumentsBroker & { accessChanged?(): void };
+export type IdentityBroker = DocumentsBroker & Pick<Broker, 'accessChanged'>;
 
 /**
  * Who may come in to this node and what they may do: the methods of its configuration, and the users, rules and bans of the
@@ -103,7 +103,7 @@ export class Identity {
     this.#noticePending = true;
     setImmediate(() => {
       this.#noticePending = false;
-      this.#broker?.accessChanged?.();
+      this.#broker?.accessChanged();
     });
   }
 

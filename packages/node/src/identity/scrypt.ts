@@ -10,7 +10,7 @@ export interface ScryptHash {
   readonly hash: Uint8Array;
 }
 
-/** 32 MiB and some 80 ms of one core for each guess. */
+/** 32 MiB and some 100 ms of one core for each guess. */
 const COST = { logN: 15, r: 8, p: 1 } as const;
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
