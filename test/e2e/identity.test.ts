@@ -25,7 +25,8 @@ test.before(
     const secretFile = join(folder, 'secret');
     writeFileSync(secretFile, SECRET);
     const jwt = { secretFile, aclClaim: 'acl', clockToleranceSec: 0 };
-    cluster = await startCluster({ config: { authentication: [{ method: 'jwt', jwt }, { method: 'password' }] } });
+    const config = { authentication: [{ method: 'jwt', jwt }, { method: 'password' }] };
+    cluster = await startCluster({ config, readyTimeoutMs: 45_000 });
     for (const name of ['ann', 'bob']) await ask('n1', 'POST', '/api/v1/users', { name, password: `${name}'s` });
   },
   { timeoutMs: 60_000 },
