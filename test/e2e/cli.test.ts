@@ -104,7 +104,8 @@ test('a configuration file that is not there', async () => {
 
 test('a listener beyond loopback without waiver', async () => {
   const sentence =
-    `mqtt is 0.0.0.0:${String(base)}, not a loopback address: expected allowAnonymous: true in the config file, ` +
+    `mqtt is 0.0.0.0:${String(base)}, not a loopback address: expected authentication with ` +
+    'methods that ask for a proof, or allowAnonymous: true in the config file, ' +
     'which lets MQTT clients in without credentials';
   await refused(startArgs({ mqtt: `0.0.0.0:${String(base)}` }), 1, sentence);
 });

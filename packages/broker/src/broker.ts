@@ -16,6 +16,7 @@ import {
   type AppliedEntry,
   type BatchHeader,
   type CommandResult,
+  type DocumentRecord,
   type DropReason,
   invariant,
   type Message,
@@ -58,6 +59,8 @@ export interface BrokerEvents {
   onNodeChanged(nodeId: string, incarnation: number, up: boolean): void;
   /** What the members are to be has changed: `machine.state.members`. */
   onMembersChanged?(): void;
+  /** A document was put, or, with `document` null, is gone. */
+  onDocumentChanged?(collection: number, name: string, document: DocumentRecord | null): void;
 }
 
 /** The metrics' names for what the state machine drops. */
@@ -463,6 +466,10 @@ export class Broker implements StateSink, Host, Deliverers {
 
   checkpoint(compactIndex: number): void {
     this.#checkpointDue = compactIndex;
+  }
+
+  documentChanged(collection: number, name: string, document: DocumentRecord | null): void {
+    this.#events.onDocumentChanged?.(collection, name, document);
   }
 
   membersChanged(): void {

@@ -8,11 +8,14 @@ const UNKNOWN = 'it may have happened or still happen: see `quorate status` befo
 
 /** What to do after a refusal, by its code. */
 const ADVICE: Readonly<Record<string, string>> = {
+  ALREADY_EXISTS: 'choose another name, or change the one that is there',
   ALREADY_A_MEMBER: '`quorate status` shows it; choose another id, or `quorate remove` it first',
   CHANGE_IN_PROGRESS: 'one change goes on at a time: ask again when `quorate status` shows that it is done',
   LAST_VOTER: 'a cluster keeps one voter: join another node first',
   LEADERSHIP_LOST: UNKNOWN,
+  LIMIT_REACHED: 'remove what is not needed any more',
   NOT_A_MEMBER: '`quorate status` lists the members',
+  NOT_FOUND: 'the list shows what there is',
   NOT_AVAILABLE: 'name another node with --url',
   NOT_READY: 'ask again in a few seconds',
   NO_LEADER: 'ask again when `quorate status` shows a leader; that takes a majority of the voters',
@@ -23,7 +26,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 
 /** A change that is asked of the cluster. */
 export interface Change extends Pick<Request, 'body'> {
-  readonly method: 'POST' | 'DELETE';
+  readonly method: 'POST' | 'PATCH' | 'DELETE';
   readonly path: string;
   /** To follow "cannot": `join n4`. */
   readonly what: string;

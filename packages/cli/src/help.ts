@@ -8,6 +8,9 @@ Usage:
   quorate join             admit a node to a running cluster: grow it, or replace a dead node
   quorate remove           take a node out of a running cluster
   quorate transfer-leader  let another node lead
+  quorate user             users and their passwords
+  quorate acl              who may publish and subscribe to what
+  quorate ban              clients, users and addresses that are kept out
   quorate version
   quorate help [COMMAND]
 

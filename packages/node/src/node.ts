@@ -5,6 +5,7 @@ import { formatAddress, type NodeConfig } from './config/index.ts';
 import { openData } from './data.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { createHttpServer, type NodeView } from './http/index.ts';
+import { Identity } from './identity/identity.ts';
 import { MqttListeners } from './listener/mqtt-listeners.ts';
 import type { Logger } from './logging/index.ts';
 import { memoryShareOf } from './memory.ts';
@@ -71,6 +72,14 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
   };
   const metrics = createMetrics();
   const peerCounters = newPeerCounters();
+  const identityPart = new Identity({
+    config,
+    log: logger.child({ component: 'identity' }),
+    metrics,
+    nowMs: () => realClock.nowMs(),
+    wallClockMs: Date.now,
+  });
+  identityPart.load(data.recovered.state);
   const replica = new Replica({
     config,
     version: VERSION,
@@ -83,11 +92,13 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
     memoryShare: memoryShareOf(config.limits.memoryHighWaterMarkBytes),
     recovered: data.recovered,
     standIn: data.doubt !== null,
+    identityPart,
     createTransport: (handlers, describe) => createTransport(config, logger, handlers, peerCounters, describe),
     onFatal,
   });
   closers.push(() => replica.stop());
   const { broker, transport } = replica;
+  identityPart.attach(broker);
   const clients = new MqttListeners({
     config,
     broker,
@@ -120,8 +131,17 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
     meetsCluster: () => replica.membership.peers.meetCluster,
     exposeMetrics: () => metrics.expose(),
   });
-  const http = createHttpServer({ view, logger, version: VERSION, admin: replica.membership.admin });
+  const http = createHttpServer({
+    view,
+    logger,
+    version: VERSION,
+    admin: replica.membership.admin,
+    identity: identityPart.admin(),
+  });
   closers.push(() => closeHttp(http));
+  closers.push(() => {
+    identityPart.stop();
+  });
   closers.push(() => {
     clients.destroy();
   });

@@ -1,6 +1,8 @@
 import { type TakenQueue, takeQueue } from './checkpoint-queue.ts';
 import type { Message } from './message.ts';
 import {
+  documentKey,
+  documentRecord,
   itemKey,
   itemRecord,
   memberRecord,
@@ -132,8 +134,13 @@ export class CheckpointTaker implements CheckpointRecords, PendingCheckpoint {
 
   /** Pauses behind every record. What is kept meanwhile is out of the sets by the time they come to it. */
   *#gather(): Generator<void, void> {
-    const { sessions, queues, removedSessions, retained, deletedMessages } = this.#changed;
+    const { sessions, queues, removedSessions, retained, deletedMessages, documents } = this.#changed;
     const deletes = this.#deletes;
+    for (const { collection, name, document } of documents.values()) {
+      if (document === null) deletes.push(documentKey(collection, name));
+      else this.#puts.push(documentRecord(document));
+      yield;
+    }
     for (const { number, storedHead, storedNext } of removedSessions) {
       deletes.push(numberKey(RecordKind.session, number), numberKey(RecordKind.cursor, number));
       yield;

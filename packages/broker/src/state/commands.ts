@@ -21,6 +21,7 @@ export const CommandType = {
   settle: 11,
   clusterInit: 12,
   member: 13,
+  document: 14,
 } as const;
 export type CommandType = (typeof CommandType)[keyof typeof CommandType];
 
@@ -122,7 +123,30 @@ export interface MemberCommand {
   readonly member: MemberRecord | null;
 }
 
+/** What has to be so for a document command to do anything: a revision, or whether there is one at all. */
+export type ExpectedDocument = 'any' | 'absent' | 'present' | number;
+
+/** What a document is to be. */
+export interface DocumentContent {
+  readonly bytes: Uint8Array;
+  /** Whole milliseconds of the cluster clock from the command's place in the log until it is gone; null for never. */
+  readonly expiresInMs: number | null;
+}
+
+/** A document to keep from now on, or, with `content` null, one to forget. */
+export interface DocumentCommand {
+  /** 0 to 255, see `DocumentCollection`. */
+  readonly collection: number;
+  readonly name: string;
+  readonly expected: ExpectedDocument;
+  readonly content: DocumentContent | null;
+}
+
 const NO_VALUE = 0xffffffff;
+const NEVER = -1;
+/** What a document command does, and when. Stored: never reuse a value. */
+const DocumentAction = { put: 1, remove: 2 } as const;
+const Condition = { any: 0, absent: 1, present: 2, revision: 3 } as const;
 /** What a member command does. Stored: never reuse a value. */
 const MemberAction = { put: 1, remove: 2 } as const;
 
@@ -223,6 +247,51 @@ export function readMember(reader: ByteReader): MemberCommand {
   const voter = reader.u8() === 1;
   const replaces = reader.string();
   return { nodeId, member: { nodeId, peer, voter, replaces: replaces === '' ? null : replaces } };
+}
+
+export function writeDocument(writer: ByteWriter, value: DocumentCommand): void {
+  const { collection, name, expected, content } = value;
+  command(writer, CommandType.document, () => {
+    writer.u8(content === null ? DocumentAction.remove : DocumentAction.put);
+    writer.u8(collection);
+    writer.string(name);
+    writer.u8(typeof expected === 'number' ? Condition.revision : Condition[expected]);
+    writer.integer(typeof expected === 'number' ? expected : 0);
+    if (content === null) return;
+    writer.integer(content.expiresInMs ?? NEVER);
+    writer.raw(content.bytes);
+  });
+}
+
+/** @throws InvariantError for an action or condition that a later version added: skipping it would make this node differ */
+export function readDocument(reader: ByteReader): DocumentCommand {
+  const action = reader.u8();
+  const collection = reader.u8();
+  const name = reader.string();
+  const expected = readExpected(reader);
+  if (action === DocumentAction.remove) return { collection, name, expected, content: null };
+  if (action !== DocumentAction.put) {
+    throw new InvariantError(`document action ${action} is not known to this version: upgrade this node`);
+  }
+  const expiresInMs = reader.integer();
+  const bytes = reader.rest();
+  return { collection, name, expected, content: { bytes, expiresInMs: expiresInMs === NEVER ? null : expiresInMs } };
+}
+
+function readExpected(reader: ByteReader): ExpectedDocument {
+  const condition = reader.u8();
+  const revision = reader.integer();
+  switch (condition) {
+    case Condition.any:
+      return 'any';
+    case Condition.absent:
+      return 'absent';
+    case Condition.present:
+      return 'present';
+    case Condition.revision:
+      return revision;
+  }
+  throw new InvariantError(`document condition ${condition} is not known to this version: upgrade this node`);
 }
 
 export function writeConnect(writer: ByteWriter, value: Connect): void {

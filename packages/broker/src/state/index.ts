@@ -2,6 +2,7 @@ export { type BatchHeader, beginBatch, forEachBatch, readBatchHeader } from './b
 export { ByteReader, ByteWriter } from './bytes.ts';
 export { type CheckpointRecords, CheckpointTaker, takeCheckpoint } from './checkpoint.ts';
 export * from './commands.ts';
+export { DocumentCollection, type DocumentRecord, Documents } from './documents.ts';
 export { InvariantError, invariant } from './invariant.ts';
 export { StateLimits } from './limits.ts';
 export { type AppliedEntry, StateMachine } from './machine.ts';
@@ -11,7 +12,7 @@ export { ItemState, MessageQueue, PACKET_ID_SPAN, packetIdOf, type QueueItem, se
 export { StateLoader } from './restore.ts';
 export { RetainedMessages } from './retained.ts';
 export { NEVER_EXPIRES, Session, type Subscription } from './session.ts';
-export type { CommandResult, DropReason, OwnershipLoss, RetainedRequest, StateSink } from './sink.ts';
+export type { CommandResult, DocumentOutcome, DropReason, OwnershipLoss, RetainedRequest, StateSink } from './sink.ts';
 export { type NodeRecord, State } from './state.ts';
 export { SubscriptionTable, type Target } from './subscription-table.ts';
 export { FilterTree, NameTree } from './topic-tree.ts';

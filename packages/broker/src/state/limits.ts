@@ -26,4 +26,10 @@ export const StateLimits = {
   memberNameLength: 64,
   /** Characters of a member's address: a DNS name of 253, brackets, a port. */
   memberAddressLength: 264,
+  /** Documents of one collection: users, bans. */
+  documentsPerCollection: 100_000,
+  /** Characters of a document's name. */
+  documentNameLength: 600,
+  /** Bytes of a document. A command travels in a batch, and every entry is kept in memory for a while. */
+  documentBytes: 512 * 1024,
 } as const;

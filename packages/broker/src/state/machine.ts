@@ -2,6 +2,7 @@ import { type BatchHeader, forEachBatch, readBatchHeader } from './batch.ts';
 import { ByteReader } from './bytes.ts';
 import * as commands from './commands.ts';
 import { CommandType } from './commands.ts';
+import { applyDocument } from './documents.ts';
 import { InvariantError, invariant } from './invariant.ts';
 import { applyMember } from './members.ts';
 import { publish, pubrel, settle, subscribe, unsubscribe } from './session-commands.ts';
@@ -118,6 +119,8 @@ export class StateMachine {
         return this.#clusterInit(commands.readClusterInit(reader));
       case CommandType.member:
         return applyMember(state, sink, commands.readMember(reader));
+      case CommandType.document:
+        return applyDocument(state, sink, commands.readDocument(reader));
     }
     throw new InvariantError(`command type ${type} is not known to this version: upgrade this node`);
   }

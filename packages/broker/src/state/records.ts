@@ -1,6 +1,7 @@
 import type { QoS } from '@quorate/protocol';
 import { type ByteReader, ByteWriter } from './bytes.ts';
 import { type MemberRecord, readSubscription, writeSubscription } from './commands.ts';
+import type { DocumentRecord } from './documents.ts';
 import { invariant } from './invariant.ts';
 import { Message } from './message.ts';
 import { readProperties, readWill, writeProperties, writeWill } from './properties.ts';
@@ -22,6 +23,7 @@ export const RecordKind = {
   queueItem: 6,
   retained: 7,
   member: 8,
+  document: 9,
 } as const;
 
 const FORMAT = 1;
@@ -153,6 +155,39 @@ export function readMemberRecord(reader: ByteReader): MemberRecord {
   const voter = reader.u8() === 1;
   const replaces = reader.string();
   return { nodeId, peer, voter, replaces: replaces === '' ? null : replaces };
+}
+
+/** Kind, collection, name. */
+export function documentKey(collection: number, name: string): Uint8Array {
+  const bytes = Buffer.from(name, 'utf8');
+  const key = Buffer.allocUnsafe(2 + bytes.length);
+  key[0] = RecordKind.document;
+  key[1] = collection;
+  bytes.copy(key, 2);
+  return key;
+}
+
+export function documentRecord(document: DocumentRecord): StateRecord {
+  const value = taken(() => {
+    writer.u8(FORMAT);
+    writer.u8(document.collection);
+    writer.string(document.name);
+    writer.integer(document.revision);
+    writeTime(document.expiresAtMs);
+    writer.raw(document.bytes);
+  });
+  return [documentKey(document.collection, document.name), value];
+}
+
+export function readDocumentRecord(reader: ByteReader): DocumentRecord {
+  readFormat(reader);
+  return {
+    collection: reader.u8(),
+    name: reader.string(),
+    revision: reader.integer(),
+    expiresAtMs: readTime(reader),
+    bytes: new Uint8Array(reader.rest()),
+  };
 }
 
 function writeMessage(message: Message): void {

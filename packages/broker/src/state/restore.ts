@@ -6,6 +6,7 @@ import {
   type ItemRecord,
   RecordKind,
   readCursor,
+  readDocumentRecord,
   readItem,
   readMemberRecord,
   readMessage,
@@ -58,6 +59,8 @@ export class StateLoader {
         this.#state.members.set(member.nodeId, member);
         return;
       }
+      case RecordKind.document:
+        return this.#state.documents.set(readDocumentRecord(reader));
       default:
         throw new InvariantError(`state record of kind ${key[0]} is not known to this version: upgrade this node`);
     }

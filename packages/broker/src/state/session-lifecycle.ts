@@ -1,4 +1,5 @@
 import type { Connect, Disconnect } from './commands.ts';
+import { forgetDocument } from './documents.ts';
 import { invariant } from './invariant.ts';
 import { StateLimits } from './limits.ts';
 import { MessageQueue, PACKET_ID_SPAN } from './queue.ts';
@@ -146,7 +147,8 @@ function settleDue(state: State, sink: StateSink, session: Session | undefined):
 }
 
 /**
- * Fires what is due at the cluster clock: delayed wills and session expiry in their order, then retained messages go.
+ * Fires what is due at the cluster clock: delayed wills and session expiry in their order, then retained messages go,
+ * then documents.
  * As much as `effortPerTick` allows: a hundred thousand sessions may expire in one moment, and every node stands still
  * while it applies. Timers that no longer hold cost no effort, since a restored node does not have them.
  */
@@ -173,5 +175,11 @@ export function fireTimers(state: State, sink: StateSink): void {
     state.changingRetained(topic);
     state.retained.delete(topic);
     state.effort += 2;
+  }
+  while (state.effort < end) {
+    const document = state.documents.firstExpired(state.nowMs);
+    if (document === null) break;
+    forgetDocument(state, sink, document);
+    state.effort++;
   }
 }

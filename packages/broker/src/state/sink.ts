@@ -1,5 +1,6 @@
 import type { QoS } from '@quorate/protocol';
 import type { BatchHeader } from './batch.ts';
+import type { DocumentRecord } from './documents.ts';
 import type { Message } from './message.ts';
 import type { Session } from './session.ts';
 import type { Target } from './subscription-table.ts';
@@ -9,6 +10,12 @@ export type OwnershipLoss = 'takenOver' | 'nodeDown';
 
 /** Which limit a message fell to. */
 export type DropReason = 'queueFull' | 'expired' | 'retainedQuotaExceeded';
+
+/**
+ * What came of a document command. `unchanged`: there was nothing to delete. `conflict`: the document is not as the
+ * command expected it. `tooMany`, `tooLarge`: a limit said no.
+ */
+export type DocumentOutcome = 'changed' | 'unchanged' | 'conflict' | 'tooMany' | 'tooLarge';
 
 /** Outcome of one command for the node that proposed it. */
 export type CommandResult =
@@ -30,7 +37,9 @@ export type CommandResult =
   /** PUBREL: whether the Packet Identifier was known. */
   | { readonly kind: 'released'; readonly found: boolean }
   /** PUBLISH: whether any session matched. */
-  | { readonly kind: 'published'; readonly matched: boolean };
+  | { readonly kind: 'published'; readonly matched: boolean }
+  /** The revision that the document has now; null when there is none. */
+  | { readonly kind: 'document'; readonly outcome: DocumentOutcome; readonly revision: number | null };
 
 /** The retained messages that a SUBSCRIBE brings: those whose id is below `endId`, of the topics that `filter` matches. */
 export interface RetainedRequest {
@@ -84,6 +93,8 @@ export interface StateSink {
   clusterNamed(clusterId: string): void;
   /** What the members are to be has changed (`State.members`). */
   membersChanged?(): void;
+  /** A document was put, or, with `document` null, deleted or expired. */
+  documentChanged?(collection: number, name: string, document: DocumentRecord | null): void;
   /** A message was not queued or retained because a limit said so. Counted, never silent. */
   dropped(session: Session, reason: DropReason): void;
 }

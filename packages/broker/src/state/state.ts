@@ -1,4 +1,5 @@
 import type { MemberRecord } from './commands.ts';
+import { type DocumentRecord, Documents } from './documents.ts';
 import { InvariantError, invariant } from './invariant.ts';
 import type { Message } from './message.ts';
 import { RetainedMessages } from './retained.ts';
@@ -45,6 +46,13 @@ export interface PendingCheckpoint {
   finish(): void;
 }
 
+/** A document that changed: null when it is gone. */
+export interface ChangedDocument {
+  readonly collection: number;
+  readonly name: string;
+  readonly document: DocumentRecord | null;
+}
+
 /** What has changed since the last checkpoint. */
 export class Dirty {
   readonly sessions = new Set<Session>();
@@ -54,6 +62,11 @@ export class Dirty {
   readonly retained = new Set<string>();
   readonly nodes = new Set<string>();
   readonly members = new Set<string>();
+  /**
+   * What each document that changed is now, null for one that is gone, by collection and name. Documents never change in
+   * place, so a checkpoint that is still being gathered needs no word of later changes.
+   */
+  readonly documents = new Map<string, ChangedDocument>();
   /** Messages whose record no queue needs any more. */
   readonly deletedMessages = new Set<number>();
 }
@@ -80,6 +93,7 @@ export class State {
   readonly subscriptions = new SubscriptionTable();
   readonly retained = new RetainedMessages();
   readonly timers = new TimerHeap();
+  readonly documents = new Documents();
   /** What has changed since the last checkpoint began. Additions are made before the change: see `changing...`. */
   dirty = new Dirty();
   /** The last checkpoint, until all of its records are gathered. */
@@ -93,7 +107,15 @@ export class State {
    * next one; the state does not depend on the answer, which may be true a Tick too long.
    */
   get hasDue(): boolean {
-    return this.timers.firstDueMs <= this.nowMs || this.retained.firstExpiryMs <= this.nowMs;
+    const { nowMs } = this;
+    return (
+      this.timers.firstDueMs <= nowMs || this.retained.firstExpiryMs <= nowMs || this.documents.firstExpiryMs <= nowMs
+    );
+  }
+
+  /** Whether anything will fall due for which the cluster clock has to move on. The leader asks. */
+  get hasTimers(): boolean {
+    return this.timers.size > 0 || this.documents.expiring > 0;
   }
 
   /** Call before a change of what a session's own record says. */
@@ -130,6 +152,11 @@ export class State {
   changingRetained(topic: string): void {
     if (this.pending !== null) this.pending.keepRetained(topic);
     this.dirty.retained.add(topic);
+  }
+
+  /** Call before a document is put or, with null, taken out. */
+  changingDocument(collection: number, name: string, document: DocumentRecord | null): void {
+    this.dirty.documents.set(`${collection}/${name}`, { collection, name, document });
   }
 
   addSession(session: Session): void {

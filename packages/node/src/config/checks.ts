@@ -1,4 +1,5 @@
 import { type Address, formatAddress, isLoopback, isWildcard, sameAddress } from './address.ts';
+import { checkMethods, completeAuthentication } from './authentication.ts';
 import { ConfigError } from './error.ts';
 import { checkListenerNames, completeListener, listenerKey } from './listeners.ts';
 import type { DraftConfig, NodeConfig } from './schema.ts';
@@ -20,6 +21,7 @@ export function complete(draft: DraftConfig): NodeConfig {
     ...draft,
     peer: peers.listen,
     listeners: draft.listeners.map(completeListener),
+    authentication: draft.authentication.map(completeAuthentication),
     advertise: {
       mqtt: draft.advertise.mqtt ?? reachable(draft.mqtt),
       http: draft.advertise.http ?? reachable(draft.http),
@@ -163,20 +165,25 @@ function checkSizes(config: NodeConfig): void {
 }
 
 function checkSecurity(config: NodeConfig): void {
+  checkMethods(config.authentication);
   const anonymous = ['allowAnonymous', 'lets MQTT clients in without credentials'] as const;
+  // Methods that all ask for a proof are as good as a waiver.
+  const proves =
+    config.authentication.length > 0 && config.authentication.every(({ method }) => method !== 'anonymous');
   const listeners = [
-    ['mqtt', config.mqtt, ...anonymous],
+    ...(proves ? [] : [['mqtt', config.mqtt, ...anonymous] as const]),
     ['http', config.http, 'insecureHttp', 'serves the HTTP API without authentication'],
     ['peer', config.peer, 'insecurePeers', 'talks to peers without TLS or secret'],
     // A verified certificate is a credential.
     ...config.listeners.flatMap(({ bind, tls }, at) =>
-      tls?.clientCertificates === 'require' ? [] : [[listenerKey(at, 'bind'), bind, ...anonymous] as const],
+      proves || tls?.clientCertificates === 'require' ? [] : [[listenerKey(at, 'bind'), bind, ...anonymous] as const],
     ),
   ] as const;
   for (const [key, address, waiver, meaning] of listeners) {
     if (isLoopback(address.host) || config[waiver]) continue;
     const shown = formatAddress(address);
-    const expected = `${waiver}: true in the config file, which ${meaning}`;
+    const methods = waiver === 'allowAnonymous' ? 'authentication with methods that ask for a proof, or ' : '';
+    const expected = `${methods}${waiver}: true in the config file, which ${meaning}`;
     const message = `${key} is ${shown}, not a loopback address: expected ${expected}`;
     throw new ConfigError('INSECURE', waiver, config[waiver], message);
   }

@@ -1,4 +1,5 @@
 export * from './address.ts';
+export type { AuthenticationConfig, CertificateConfig, HookConfig, JwtConfig } from './authentication.ts';
 export { configWarnings } from './checks.ts';
 export { ConfigError, type ConfigErrorCode } from './error.ts';
 export { KEYS, KEYS_BY_FLAG, type KeyEntry } from './keys.ts';

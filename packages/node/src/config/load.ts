@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { checkTlsFiles } from '../listener/tls-files.ts';
+import { checkSecretFiles } from './authentication.ts';
 import { check, complete } from './checks.ts';
 import { build, type Settings } from './groups.ts';
 import type { Key } from './key-types.ts';
@@ -43,5 +44,6 @@ export function loadConfig(sources: ConfigSources): NodeConfig {
   const config = complete({ ...draft, dataDir: resolve(draft.dataDir) });
   check(config);
   checkTlsFiles(config.listeners);
+  checkSecretFiles(config.authentication);
   return config;
 }

@@ -1,4 +1,5 @@
 import type { Address } from './address.ts';
+import { AUTHENTICATION, type AuthenticationConfig, MAX_METHODS } from './authentication.ts';
 import { address, boolean, derived, type Infer, integer, members, oneOf, text } from './key-types.ts';
 import { LIMITS } from './limits.ts';
 import { listOf } from './list-key.ts';
@@ -77,8 +78,45 @@ export const SCHEMA = {
       "this node's address in cluster, else peer",
     ),
   },
+  authentication: listOf({
+    doc:
+      'How MQTT clients prove who they are, in the order in which it is tried; docs/security.md has examples. ' +
+      'With none, everybody is let in as an anonymous client.',
+    expected: `in the config file a list of at most ${String(MAX_METHODS)} maps with method and what belongs to it`,
+    items: AUTHENTICATION,
+    max: MAX_METHODS,
+  }),
+  authorization: {
+    default: oneOf({
+      doc: 'What is said of topics that no access rule (`quorate acl`) matches.',
+      values: ['allow', 'deny'],
+      default: 'allow',
+    }),
+    denied: oneOf({
+      doc: 'What a client gets that publishes or subscribes to what it may not: a reason code, or the end of its connection.',
+      values: ['reasonCode', 'disconnect'],
+      default: 'reasonCode',
+    }),
+  },
+  loginFailures: {
+    perUser: integer({
+      doc: 'Failed logins of one user name at this node in a window, beyond which further ones are not looked at.',
+      default: 20,
+      min: 1,
+      max: 1_000_000,
+    }),
+    perAddress: integer({
+      doc: 'The same of one address. Clients behind one load balancer or NAT share it.',
+      default: 100,
+      min: 1,
+      max: 1_000_000,
+    }),
+    windowSec: integer({ doc: 'How long such a window is.', default: 60, min: 1, max: 86_400 }),
+  },
   allowAnonymous: boolean({
-    doc: 'Lets MQTT clients in without credentials also when mqtt, or one of listeners, is not a loopback address.',
+    doc:
+      'Lets MQTT clients in without credentials also when mqtt, or one of listeners, is not a loopback address. Not ' +
+      'needed where authentication has methods other than anonymous only.',
     default: false,
   }),
   insecureHttp: boolean({
@@ -251,10 +289,12 @@ export const SCHEMA = {
 export type DraftConfig = Infer<typeof SCHEMA>;
 
 /** The whole configuration of a node, complete and checked. */
-export type NodeConfig = Omit<DraftConfig, 'peer' | 'advertise' | 'listeners'> & {
+export type NodeConfig = Omit<DraftConfig, 'peer' | 'advertise' | 'listeners' | 'authentication'> & {
   readonly peer: Address;
   /** Besides `mqtt`. */
   readonly listeners: readonly ListenerConfig[];
+  /** Empty: everybody is anonymous. */
+  readonly authentication: readonly AuthenticationConfig[];
   /** How others reach this node. */
   readonly advertise: { readonly mqtt: Address; readonly http: Address; readonly peer: Address };
 };

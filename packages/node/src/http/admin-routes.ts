@@ -59,7 +59,7 @@ const unavailable: NodeAdmin = {
  * A page of another site can make a browser send a POST with a form's or no content type, without asking first. One
  * with application/json needs a preflight (OPTIONS), which this API does not answer; so does every DELETE.
  */
-const jsonOnly: onRequestHookHandler = (request, reply, done) => {
+export const jsonOnly: onRequestHookHandler = (request, reply, done) => {
   const given = request.headers['content-type'];
   if (given?.split(';', 1)[0]?.trim().toLowerCase() === 'application/json') {
     done();
@@ -69,7 +69,7 @@ const jsonOnly: onRequestHookHandler = (request, reply, done) => {
   void reply.code(415).send({ code: 'UNSUPPORTED_MEDIA_TYPE', reason });
 };
 
-function refuse(reply: FastifyReply, result: AdminResult): FastifyReply {
+export function refuse(reply: FastifyReply, result: AdminResult): FastifyReply {
   return reply.code(statusOfAdminCode(result.code)).send({ code: result.code, reason: result.reason });
 }
 

@@ -1,4 +1,13 @@
 export type { ErrorEnvelope } from './errors.ts';
+export type {
+  AccessAnswer,
+  AccessQuestion,
+  BanRequest,
+  Changed,
+  IdentityAdmin,
+  Page,
+  UserView,
+} from './identity-admin.ts';
 export type { AdminResult, JoinRequest, NodeAdmin } from './node-admin.ts';
 export type {
   ClusterView,

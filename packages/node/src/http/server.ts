@@ -3,6 +3,8 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { adminRoutes } from './admin-routes.ts';
 import { answerClientError, answerFrameworkError, useErrorEnvelope } from './errors.ts';
+import type { IdentityAdmin } from './identity-admin.ts';
+import { identityRoutes } from './identity-routes.ts';
 import type { NodeAdmin } from './node-admin.ts';
 import type { NodeView } from './node-view.ts';
 import { routes } from './routes.ts';
@@ -13,6 +15,8 @@ export interface HttpServerOptions {
   readonly view: NodeView;
   /** Changes the cluster; without it these routes answer 503 NOT_AVAILABLE. */
   readonly admin?: NodeAdmin;
+  /** Users, access rules and bans; without it there are no such routes. */
+  readonly identity?: IdentityAdmin;
   /** How long a hand-over that is done may take to be known to this node, in milliseconds; 5,000 by default. */
   readonly newLeaderMs?: number;
   readonly logger: FastifyBaseLogger;
@@ -20,8 +24,9 @@ export interface HttpServerOptions {
   readonly version?: string;
 }
 
-/** The largest request names two nodes and an address. */
+/** The largest request, but for a list of rules, names two nodes and an address. */
 const BODY_LIMIT_BYTES = 64 * 1024;
+const MAX_PARAM_LENGTH = 6_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_TIMEOUT_MS = 30_000;
 const MAX_CONNECTIONS = 1_000;
@@ -31,12 +36,14 @@ const MAX_CONNECTIONS = 1_000;
  * Every error body is `{"code","reason"}`.
  */
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
-  const { view, admin, newLeaderMs, logger, version = '0.1.0' } = options;
+  const { view, admin, identity, newLeaderMs, logger, version = '0.1.0' } = options;
   const app = fastify({
     loggerInstance: logger.child({ component: 'http' }),
     // Probes and scrapes come every second; they would be most of the log.
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT_BYTES,
+    // A client id, percent-encoded.
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     // Its own 503 while closing would not be in the envelope; requests that still come are answered.
@@ -61,5 +68,6 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   });
   app.register(routes(view));
   app.register(adminRoutes({ view, admin, newLeaderMs }));
+  if (identity !== undefined) app.register(identityRoutes(identity));
   return app;
 }

@@ -116,3 +116,39 @@ export function labelledGauge(registry: Registry, about: About & { label: string
   });
   return cells;
 }
+
+/** Numbers by the values of two labels, both from fixed tables. */
+export class PairedCells {
+  readonly #cells = new Map<string, { readonly labels: readonly [string, string]; value: number }>();
+
+  add(first: string, second: string): void {
+    const key = `${first} ${second}`;
+    const found = this.#cells.get(key);
+    if (found === undefined) this.#cells.set(key, { labels: [first, second], value: 1 });
+    else found.value++;
+  }
+
+  values(): IterableIterator<{ readonly labels: readonly [string, string]; readonly value: number }> {
+    return this.#cells.values();
+  }
+}
+
+/** Counters by two labels. */
+export function pairedCounter(
+  registry: Registry,
+  about: About & { readonly labels: readonly [string, string] },
+): PairedCells {
+  const { labels, name, help } = about;
+  const cells = new PairedCells();
+  new Counter({
+    name,
+    help,
+    labelNames: [...labels],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { labels: at, value } of cells.values()) this.inc({ [labels[0]]: at[0], [labels[1]]: at[1] }, value);
+    },
+  });
+  return cells;
+}

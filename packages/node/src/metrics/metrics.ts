@@ -1,5 +1,13 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { type Cell, counter, gauge, type LabelledCells, labelledCounter, labelledGauge } from './cells.ts';
+import {
+  type Cell,
+  counter,
+  gauge,
+  type LabelledCells,
+  labelledCounter,
+  labelledGauge,
+  pairedCounter,
+} from './cells.ts';
 import { Histogram } from './histogram.ts';
 
 const PREFIX = 'quorate_';
@@ -151,6 +159,26 @@ function consensusMetrics(registry: Registry) {
   };
 }
 
+function identityMetrics(registry: Registry) {
+  const about = (name: string, help: string) => ({ name: PREFIX + name, help });
+  return {
+    /** By method, and by outcome: `granted`, `refused`, `banned`, `limited`, `unavailable`. */
+    authentications: pairedCounter(registry, {
+      ...about('authentications_total', 'Logins of MQTT clients at this node.'),
+      labels: ['method', 'outcome'],
+    }),
+    /** By action: `publish`, `subscribe`, `will`. */
+    authorizationDenied: labelledCounter(registry, {
+      ...about('authorization_denied_total', 'What clients of this node wanted to do and may not.'),
+      label: 'action',
+    }),
+    users: gauge(registry, about('users', 'Users with a password in the replicated state.')),
+    aclRules: gauge(registry, about('acl_rules', 'Access rules in the replicated state.')),
+    bans: gauge(registry, about('bans', 'Bans in the replicated state.')),
+    passwordsWaiting: gauge(registry, about('password_verifications_waiting', 'Logins that wait for their turn.')),
+  };
+}
+
 function histograms() {
   const about = (name: string, help: string, buckets: readonly number[]) =>
     new Histogram({ name: PREFIX + name, help, buckets });
@@ -177,6 +205,7 @@ export function createMetrics(options: MetricsOptions = {}) {
     ...clientMetrics(registry),
     ...boundMetrics(registry),
     ...consensusMetrics(registry),
+    ...identityMetrics(registry),
     ...observed,
     /** Calls `hook` before each scrape, to set gauges. It must be quick and must not throw. */
     onScrape(hook: () => void): void {

@@ -137,7 +137,7 @@ export class LeaderDuties {
     const { broker } = this.#options;
     const { state } = broker.machine;
     const due = state.hasDue ? state.appliedIndex > this.#tickedIndex : nowMs - this.#lastTickMs >= TICK_INTERVAL_MS;
-    if (!due || (state.timers.size === 0 && !state.hasDue)) return;
+    if (!due || (!state.hasTimers && !state.hasDue)) return;
     this.#lastTickMs = nowMs;
     this.#tickedIndex = state.appliedIndex;
     writeTick(broker.proposer.open());
@@ -148,8 +148,8 @@ export class LeaderDuties {
     const { broker, checkpointIntervalMs, checkpointBytes, acceptsCheckpoint } = this.#options;
     if (this.#bytesSinceCheckpoint === 0 || this.#checkpointing || !acceptsCheckpoint()) return;
     const { state } = broker.machine;
-    const { sessions, queues, retained, removedSessions } = state.dirty;
-    const records = sessions.size + queues.size + retained.size + removedSessions.length;
+    const { sessions, queues, retained, removedSessions, documents } = state.dirty;
+    const records = sessions.size + queues.size + retained.size + removedSessions.length + documents.size;
     const due =
       nowMs - this.#lastCheckpointMs >= checkpointIntervalMs ||
       this.#bytesSinceCheckpoint >= checkpointBytes ||

@@ -32,6 +32,7 @@ export function observe(metrics: Metrics, sources: Observed): void {
     copy(metrics.connectsRefused, counters.connectsRefused);
     copy(metrics.disconnects, counters.disconnects);
     copy(metrics.protocolErrors, counters.protocolErrors);
+    copy(metrics.authorizationDenied, counters.denied);
     metrics.serving.value = broker.serving ? 1 : 0;
     metrics.raftTerm.value = now.term;
     metrics.raftIsLeader.value = now.role === 'leader' ? 1 : 0;

@@ -1,3 +1,4 @@
+import type { AccessControl, DocumentRecord, State } from '@quorate/broker';
 import type { Message, NodeId } from '@quorate/consensus';
 import type { NodeConfig } from '../config/index.ts';
 import type { Clock } from '../raft/index.ts';
@@ -30,6 +31,15 @@ export interface ReplicaObserver {
   leaderChanged(): void;
 }
 
+/** What decides who may come in, and follows the replicated state for that. */
+export interface ReplicaAccess {
+  readonly access: AccessControl;
+  /** A document was put, or, with null, is gone. */
+  documentChanged(collection: number, name: string, document: DocumentRecord | null): void;
+  /** Another state takes the place of the one so far. */
+  load(state: State): void;
+}
+
 export interface ReplicaOptions {
   readonly config: NodeConfig;
   readonly version: string;
@@ -49,6 +59,8 @@ export interface ReplicaOptions {
    * a quorum without it, take it in as a new one (`Readmitted`).
    */
   readonly standIn?: boolean;
+  /** Without it everybody may come in and do everything. */
+  readonly identityPart?: ReplicaAccess;
   readonly createTransport: (handlers: PeerHandlers, describe: () => SelfDescription) => Transport;
   /** Once, when this node can not go on: nothing is acknowledged after it. */
   readonly onFatal: (error: unknown) => void;

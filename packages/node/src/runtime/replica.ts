@@ -146,6 +146,7 @@ export class Replica {
         leaseWaitMs: leaseWaitMs(longestLeaseMs(this.#options.recovered.state, serving.leaseMs)),
         gracePeriodMs: serving.gracePeriodMs,
         state: this.#options.recovered.state,
+        disconnectOnDenied: config.authorization.denied === 'disconnect',
       },
       {
         onCheckpoint: (compactIndex) => {
@@ -170,6 +171,9 @@ export class Replica {
         },
         onMembersChanged: () => {
           this.membership.peers.touch();
+        },
+        onDocumentChanged: (collection, name, document) => {
+          this.#options.identityPart?.documentChanged(collection, name, document);
         },
       },
     );
@@ -250,6 +254,7 @@ export class Replica {
     // Before the broker begins to wait the leases out.
     this.#leasesChanged(state);
     this.broker.restore(state);
+    this.#options.identityPart?.load(state);
     this.#duties.restored();
     this.#stored.restored();
     this.membership.peers.touch();
@@ -291,6 +296,7 @@ export class Replica {
       assignClientId: () => `quorate-${newId()}`,
       ...(memoryShare !== undefined && { memoryShare }),
       log: logger,
+      access: this.#options.identityPart?.access ?? null,
     };
   }
 

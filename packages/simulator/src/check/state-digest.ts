@@ -34,6 +34,15 @@ export class StateDigest {
     for (const [id, node] of state.nodes) this.#record(2, id, node);
     for (const [id, member] of state.members) this.#record(3, id, member);
     for (const [id, session] of state.sessions) this.#session(id, session);
+    for (const { collection, name, revision, expiresAtMs, bytes } of state.documents.values()) {
+      this.#begin(8);
+      this.#number(collection);
+      this.#string(name);
+      this.#number(revision);
+      this.#number(expiresAtMs);
+      this.#bytes(bytes);
+      this.#end();
+    }
     for (const filter of ['#', '$SYS/#']) {
       state.retained.match(filter, (message) => {
         this.#begin(4);

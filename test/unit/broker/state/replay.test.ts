@@ -1,4 +1,4 @@
-import { type AppliedEntry, StateMachine, takeCheckpoint } from '@quorate/broker';
+import { type AppliedEntry, type CommandResult, StateMachine, takeCheckpoint } from '@quorate/broker';
 import fc from 'fast-check';
 import { seedFor } from '../../../support/seed.ts';
 import { assert, suite } from '../../../support/suite.ts';
@@ -136,12 +136,22 @@ test('random histories reach what they are meant to reach', () => {
       count(event[0] === 'batch' ? `batch ${String(event[4])}` : `${String(event[0])}`);
       if (event[0] === 'connected') count(`sessionPresent ${String(event[2])}`);
       if (event[0] === 'lost') count(String(event[4]));
+      if (event[0] === 'document') count(event[3] === null ? 'document gone' : 'document put');
+      if (event[0] !== 'result') continue;
+      const result = event[1] as CommandResult;
+      if (result.kind === 'document') count(`document ${result.outcome}`);
     }
+    // What expires goes at a Tick or Checkpoint, behind which no result of a document command stands.
+    bench.sink.events.forEach((event, at) => {
+      if (event[0] !== 'document' || event[3] !== null) return;
+      const next = bench.sink.events.slice(at).find(([kind]) => kind === 'result')?.[1] as CommandResult | undefined;
+      if (next?.kind !== 'document') count('document expired');
+    });
   }
   const wanted = [
     ...['restored', 'queued', 'delayed will', 'incoming', 'hole', 'retained', 'batch true', 'batch false'],
     ...['deliver', 'sessionPresent true', 'sessionPresent false', 'takenOver', 'nodeDown', 'checkpoint', 'named'],
-    ...['members', 'changing'],
+    ...['members', 'changing', 'document put', 'document gone', 'document expired', 'document conflict'],
   ];
   for (const name of wanted) assert.ok((seen.get(name) ?? 0) >= 30, `${name}: ${seen.get(name) ?? 0} times`);
 });

@@ -272,7 +272,10 @@ test('refuses listeners beyond loopback until each is waived by its key', () => 
     { flags: open },
     'INSECURE',
     'allowAnonymous',
-    `mqtt is 0.0.0.0:1883, ${tail('allowAnonymous', 'lets MQTT clients in without credentials')}`,
+    `mqtt is 0.0.0.0:1883, ${tail(
+      'authentication with methods that ask for a proof, or allowAnonymous',
+      'lets MQTT clients in without credentials',
+    )}`,
   );
   refused(
     { flags: open, values: { allowAnonymous: true } },

@@ -2,6 +2,7 @@ import type { Message, Session, State } from '@quorate/broker';
 import type { StateRecord } from '../../../../../packages/broker/src/state/records.ts';
 import {
   cursorRecord,
+  documentRecord,
   itemRecord,
   memberRecord,
   messageRecord,
@@ -22,6 +23,9 @@ export function digest(state: State): unknown {
     members: [...state.members.values()]
       .sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1))
       .map((member) => ({ ...member })),
+    documents: [...state.documents.values()]
+      .map((each) => ({ ...each, bytes: Buffer.from(each.bytes).toString('hex') }))
+      .sort((a, b) => a.collection - b.collection || (a.name < b.name ? -1 : 1)),
     sessions: [...state.sessionsByNumber.values()].sort((a, b) => a.number - b.number).map(sessionDigest),
     retained: retainedOf(state).map(messageDigest),
     retainedBytes: state.retained.sizeBytes,
@@ -99,6 +103,10 @@ export function checkConsistency(state: State): void {
   assert.is(state.subscriptions.size, subscriptions);
   const owned = [...state.owned.values()].reduce((sum, sessions) => sum + sessions.size, 0);
   assert.is(owned, state.live.size);
+  const documents = [...state.documents.values()];
+  assert.is(state.documents.size, documents.length);
+  assert.is(state.documents.expiring, documents.filter((each) => each.expiresAtMs !== Number.POSITIVE_INFINITY).length);
+  assert.ok(state.documents.pendingExpiries >= state.documents.expiring, 'one that expires is waited for');
   assert.ok(state.timers.size <= 4 * state.sessions.size + 1024 + 2, 'stale timers pile up');
 }
 
@@ -126,6 +134,7 @@ export function dumpOf(state: State): Map<string, string> {
   put(metaRecord(state));
   for (const node of state.nodes.values()) put(nodeRecord(node));
   for (const member of state.members.values()) put(memberRecord(member));
+  for (const document of state.documents.values()) put(documentRecord(document));
   for (const session of state.sessions.values()) {
     put(sessionRecord(session));
     put(cursorRecord(session));

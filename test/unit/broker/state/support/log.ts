@@ -7,6 +7,7 @@ import {
   type CheckpointRecords,
   type CommandResult,
   type Connect,
+  type DocumentRecord,
   type Message,
   type RetainedRequest,
   type Session,
@@ -83,6 +84,11 @@ export class RecordingSink implements StateSink {
   checkpoint(compactIndex: number): void {
     this.checkpointDue = true;
     this.events.push(['checkpoint', compactIndex]);
+  }
+
+  documentChanged(collection: number, name: string, document: DocumentRecord | null): void {
+    const now = document === null ? null : [document.revision, Buffer.from(document.bytes).toString()];
+    this.events.push(['document', collection, name, now]);
   }
 
   membersChanged(): void {

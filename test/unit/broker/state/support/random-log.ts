@@ -4,6 +4,7 @@ import {
   writeCheckpoint,
   writeClusterInit,
   writeDisconnect,
+  writeDocument,
   writeMember,
   writeMemberRemoved,
   writeNodeDown,
@@ -23,6 +24,8 @@ import { type Bench, connectCommand } from './log.ts';
 const NODES = ['a', 'b', 'c'];
 export const CLIENTS = ['c0', 'c1', 'c2', 'c3'];
 export const TOPICS = ['t', 't/1', 't/1/x', '$t', 'u'];
+const COLLECTIONS = [1, 3];
+const DOCUMENTS = ['d', 'ä'];
 const FILTERS = ['t', 't/1', 't/+', 't/#', '#', '+/1/#', '$t', 'u'];
 
 const node = fc.constantFrom(...NODES);
@@ -132,6 +135,22 @@ const command = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('memberRemoved' as const), node }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      op: fc.constant('document' as const),
+      collection: fc.constantFrom(...COLLECTIONS),
+      name: fc.constantFrom(...DOCUMENTS),
+      // The revision it has, or one that nothing has.
+      expected: fc.constantFrom('any', 'absent', 'present', 'revision', 'other'),
+      content: fc.option(
+        fc.record({
+          bytes: fc.constantFrom('', 'x', 'y').map((text) => Buffer.from(text)),
+          expiresInMs: fc.constantFrom(null, 0, 1500, 4000),
+        }),
+      ),
+    }),
+  },
 );
 type Command = typeof command extends fc.Arbitrary<infer Value> ? Value : never;
 
@@ -195,6 +214,12 @@ function write(bench: Bench, writer: ByteWriter, each: Command): void {
     return writeMember(writer, { nodeId, peer, voter, replaces });
   }
   if (each.op === 'memberRemoved') return writeMemberRemoved(writer, { nodeId: each.node });
+  if (each.op === 'document') {
+    const { collection, name, content } = each;
+    const revision = bench.state.documents.get(collection, name)?.revision ?? 0;
+    const expected = { any: 'any', absent: 'absent', present: 'present', revision, other: 1_000_000 } as const;
+    return writeDocument(writer, { collection, name, expected: expected[each.expected], content });
+  }
   if (each.op === 'connect') {
     const { client: clientId, op: _op, will: lastWill, ...part } = each;
     return connectCommand(writer, clientId, lastWill === null ? part : { ...part, will: lastWill });
@@ -227,6 +252,11 @@ export function endEverything(bench: Bench): void {
   for (const nodeId of NODES) {
     bench.nodeUp(nodeId);
     bench.on(nodeId, (writer) => writeMemberRemoved(writer, { nodeId }));
+  }
+  for (const collection of COLLECTIONS) {
+    for (const name of DOCUMENTS) {
+      bench.on('a', (writer) => writeDocument(writer, { collection, name, expected: 'any', content: null }));
+    }
   }
   for (const clientId of CLIENTS) {
     bench.connect(clientId, { cleanStart: true });
