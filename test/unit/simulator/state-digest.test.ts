@@ -27,7 +27,7 @@ function session(number: number, clientId: string): Session {
   made.incoming.add(9);
   made.queue = new MessageQueue(4);
   for (let id = 1; id <= 3; id++) {
-    const flags = { qos: 1 as const, retain: false, subscriptionIdentifiers: id === 2 ? [5] : null };
+    const flags = { qos: 1 as const, retain: false, subscriptionIdentifiers: id === 2 ? [5] : null, share: 0 };
     made.queue.push({ message: message(id, 'a/b', id * 1_000), ...flags, state: ItemState.queued });
   }
   return made;

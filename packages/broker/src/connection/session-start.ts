@@ -111,7 +111,6 @@ function encodeSuccess({ broker, clientId, version }: Client, packet: ConnectPac
       receiveMaximum: limits.receiveMaximum,
       maximumPacketSizeBytes: limits.maxPacketSizeBytes,
       topicAliasMaximum: TOPIC_ALIAS_MAXIMUM,
-      sharedSubscriptionAvailable: false,
       ...(packet.clientId === '' && { assignedClientId: clientId }),
       ...(keepAliveSec !== packet.keepAliveSec && { serverKeepAliveSec: keepAliveSec }),
     },

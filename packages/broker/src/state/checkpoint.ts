@@ -1,6 +1,9 @@
+import { type TakenGroup, takeGroup } from './checkpoint-group.ts';
 import { type TakenQueue, takeQueue } from './checkpoint-queue.ts';
 import type { Message } from './message.ts';
 import {
+  groupItemKey,
+  groupItemRecord,
   itemKey,
   itemRecord,
   memberRecord,
@@ -13,8 +16,12 @@ import {
   retainedRecord,
   type StateRecord,
   sessionRecord,
+  sharedStrategyKey,
+  sharedStrategyRecord,
 } from './records.ts';
 import type { Session } from './session.ts';
+import type { ShareGroup } from './share-group.ts';
+import { DEFAULT_SHARED_STRATEGY } from './share-strategy.ts';
 import { Dirty, type PendingCheckpoint, type State } from './state.ts';
 
 /** The records that bring the state store from the last checkpoint to this one, to be written in one atomic batch. */
@@ -47,6 +54,7 @@ export class CheckpointTaker implements CheckpointRecords, PendingCheckpoint {
   /** Taken before they changed, and still to be encoded. */
   readonly #keptQueues: TakenQueue[] = [];
   readonly #keptRetained: Message[] = [];
+  readonly #keptGroups: TakenGroup[] = [];
   readonly #steps: Iterator<void>;
   #done = false;
 
@@ -128,11 +136,15 @@ export class CheckpointTaker implements CheckpointRecords, PendingCheckpoint {
       if (member === undefined) this.#deletes.push(nameKey(RecordKind.member, nodeId));
       else this.#puts.push(memberRecord(member));
     }
+    if (!this.#changed.sharedStrategy) return;
+    const { sharedStrategy } = state;
+    if (sharedStrategy === DEFAULT_SHARED_STRATEGY) this.#deletes.push(sharedStrategyKey());
+    else this.#puts.push(sharedStrategyRecord(sharedStrategy));
   }
 
   /** Pauses behind every record. What is kept meanwhile is out of the sets by the time they come to it. */
   *#gather(): Generator<void, void> {
-    const { sessions, queues, removedSessions, retained, deletedMessages } = this.#changed;
+    const { sessions, queues, removedSessions, retained, deletedMessages, groups, removedGroups } = this.#changed;
     const deletes = this.#deletes;
     for (const { number, storedHead, storedNext } of removedSessions) {
       deletes.push(numberKey(RecordKind.session, number), numberKey(RecordKind.cursor, number));
@@ -142,12 +154,24 @@ export class CheckpointTaker implements CheckpointRecords, PendingCheckpoint {
         yield;
       }
     }
+    for (const { number, ids } of removedGroups) {
+      deletes.push(numberKey(RecordKind.group, number));
+      yield;
+      for (const id of ids) {
+        deletes.push(groupItemKey(number, id));
+        yield;
+      }
+    }
     for (const session of sessions) {
       this.keepSession(session);
       yield;
     }
     for (const session of queues) {
       yield* this.#encodeQueue(this.#takeQueue(session));
+    }
+    for (const group of groups) {
+      groups.delete(group);
+      yield* this.#encodeGroup(takeGroup(group, deletedMessages));
     }
     for (const topic of retained) {
       this.keepRetained(topic);
@@ -170,6 +194,27 @@ export class CheckpointTaker implements CheckpointRecords, PendingCheckpoint {
     }
     for (let queue = this.#keptQueues.pop(); queue !== undefined; queue = this.#keptQueues.pop()) {
       yield* this.#encodeQueue(queue);
+    }
+    for (let group = this.#keptGroups.pop(); group !== undefined; group = this.#keptGroups.pop()) {
+      yield* this.#encodeGroup(group);
+    }
+  }
+
+  *#encodeGroup({ number, record, gone, fresh, messages }: TakenGroup): Generator<void, void> {
+    this.#puts.push(record);
+    yield;
+    for (const id of gone) {
+      this.#deletes.push(groupItemKey(number, id));
+      yield;
+    }
+    for (const message of messages) {
+      message.detach();
+      this.#puts.push(messageRecord(message));
+      yield;
+    }
+    for (const { id } of fresh) {
+      this.#puts.push(groupItemRecord(number, id));
+      yield;
     }
   }
 
@@ -223,8 +268,20 @@ export class CheckpointTaker implements CheckpointRecords, PendingCheckpoint {
   }
 
   keepQueueEnd(session: Session): void {
-    if (session.endAtCheckpoint >= 0 || session.queue === null || !this.#changed.queues.has(session)) return;
-    session.endAtCheckpoint = session.queue.nextSequence;
+    const queue = session.tracked;
+    if (session.endAtCheckpoint >= 0 || queue === null || !this.#changed.queues.has(session)) return;
+    session.endAtCheckpoint = queue.nextSequence;
+  }
+
+  keepGroup(group: ShareGroup): void {
+    if (!this.#changed.groups.delete(group)) return;
+    const taken = takeGroup(group, this.#changed.deletedMessages);
+    if (taken.size > this.#smallQueue) {
+      this.#keptGroups.push(taken);
+      return;
+    }
+    const steps = this.#encodeGroup(taken);
+    while (steps.next().done !== true);
   }
 
   keepRetained(topic: string): void {
