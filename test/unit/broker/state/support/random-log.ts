@@ -27,13 +27,13 @@ const NODES = ['a', 'b', 'c'];
 export const CLIENTS = ['c0', 'c1', 'c2', 'c3'];
 export const TOPICS = ['t', 't/1', 't/1/x', '$t', 'u'];
 const SHARED = ['$share/g/t', '$share/g/t/#', '$share/h/t/#', '$share/g/u'];
-const FILTERS = ['t', 't/1', 't/+', 't/#', '#', '+/1/#', '$t', 'u', ...SHARED, ...SHARED];
+const FILTERS = ['t', 't/1', 't/+', 't/#', '#', '+/1/#', '$t', 'u', ...SHARED, ...SHARED, ...SHARED, ...SHARED];
 
 const node = fc.constantFrom(...NODES);
 const client = fc.constantFrom(...CLIENTS);
 const topic = fc.constantFrom(...TOPICS);
 const qos = fc.constantFrom(0 as const, 1 as const, 2 as const);
-const expirySec = fc.constantFrom(0, 2, 1000, 1000, NEVER_EXPIRES);
+const expirySec = fc.constantFrom(0, 0, 2, 1000, 1000, NEVER_EXPIRES);
 const payload = fc.constantFrom('', 'x', 'payload').map((text) => Buffer.from(text));
 const properties: fc.Arbitrary<MessageProperties | null> = fc.option(
   fc.constantFrom<MessageProperties>(
@@ -82,7 +82,7 @@ const command = fc.oneof(
     }),
   },
   {
-    weight: 4,
+    weight: 6,
     arbitrary: fc.record({
       op: fc.constant('subscribe' as const),
       client,
