@@ -23,7 +23,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 
 /** A change that is asked of the cluster. */
 export interface Change extends Pick<Request, 'body'> {
-  readonly method: 'POST' | 'DELETE';
+  readonly method: 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
   /** To follow "cannot": `join n4`. */
   readonly what: string;

@@ -12,6 +12,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['join', async (args) => (await import('./commands/join.ts')).join(args)],
   ['remove', async (args) => (await import('./commands/remove.ts')).remove(args)],
   ['transfer-leader', async (args) => (await import('./commands/transfer-leader.ts')).transferLeader(args)],
+  ['settings', async (args) => (await import('./commands/settings.ts')).settings(args)],
   ['version', async () => (await import('./commands/version.ts')).version()],
   ['help', help],
 ]);

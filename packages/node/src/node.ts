@@ -13,6 +13,7 @@ import type { SelfDescription } from './runtime/identity.ts';
 import { observe } from './runtime/observe.ts';
 import { Replica } from './runtime/replica.ts';
 import type { ReplicaObserver } from './runtime/replica-options.ts';
+import { Settings } from './runtime/settings.ts';
 import { createView } from './runtime/view.ts';
 import { newPeerCounters, type PeerCounters, type PeerHandlers, PeerTransport } from './transport/index.ts';
 
@@ -117,7 +118,8 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
     meetsCluster: () => replica.membership.peers.meetCluster,
     exposeMetrics: () => metrics.expose(),
   });
-  const http = createHttpServer({ view, logger, version: VERSION, admin: replica.membership.admin });
+  const { admin } = replica.membership;
+  const http = createHttpServer({ view, logger, version: VERSION, admin, settings: new Settings(broker) });
   closers.push(() => closeHttp(http));
   closers.push(() => {
     clients.destroy();

@@ -4,8 +4,10 @@ import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import { adminRoutes } from './admin-routes.ts';
 import { answerClientError, answerFrameworkError, useErrorEnvelope } from './errors.ts';
 import type { NodeAdmin } from './node-admin.ts';
+import type { NodeSettings } from './node-settings.ts';
 import type { NodeView } from './node-view.ts';
 import { routes } from './routes.ts';
+import { settingsRoutes } from './settings-routes.ts';
 import { AJV_OPTIONS, sentenceOfInvalid } from './validation.ts';
 
 /** What the HTTP API of a node needs. */
@@ -13,6 +15,8 @@ export interface HttpServerOptions {
   readonly view: NodeView;
   /** Changes the cluster; without it these routes answer 503 NOT_AVAILABLE. */
   readonly admin?: NodeAdmin;
+  /** Settings of the cluster; without it their routes answer 503 NOT_AVAILABLE. */
+  readonly settings?: NodeSettings;
   /** How long a hand-over that is done may take to be known to this node, in milliseconds; 5,000 by default. */
   readonly newLeaderMs?: number;
   readonly logger: FastifyBaseLogger;
@@ -31,7 +35,7 @@ const MAX_CONNECTIONS = 1_000;
  * Every error body is `{"code","reason"}`.
  */
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
-  const { view, admin, newLeaderMs, logger, version = '0.1.0' } = options;
+  const { view, admin, settings, newLeaderMs, logger, version = '0.1.0' } = options;
   const app = fastify({
     loggerInstance: logger.child({ component: 'http' }),
     // Probes and scrapes come every second; they would be most of the log.
@@ -61,5 +65,6 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   });
   app.register(routes(view));
   app.register(adminRoutes({ view, admin, newLeaderMs }));
+  app.register(settingsRoutes(settings));
   return app;
 }

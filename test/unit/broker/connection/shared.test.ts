@@ -2,7 +2,7 @@ import { type SharedStrategy, writeSharedStrategy } from '@quorate/broker';
 import { LogBus } from '../../../support/log-bus.ts';
 import type { FakeClient } from '../../../support/log-bus-client.ts';
 import { assert, suite } from '../../../support/suite.ts';
-import { connected, dial, payloads, persistent, publish, SETTLE_MS, subscribe, subscribed } from '../support.ts';
+import { connected, connectPacket, dial, payloads, persistent, publish, SETTLE_MS, subscribe, subscribed } from '../support.ts';
 
 const test = suite('broker: shared subscriptions');
 
@@ -230,7 +230,8 @@ test('a full local queue does not count what share groups gave', () => {
 test('a bridge of 3.1.1 shares without No Local', () => {
   const bus = new LogBus();
   const bridge = bus.open('n1', 4);
-  bridge.send({ cmd: 'connect', clientId: 'b', clean: true, keepalive: 0, protocolId: 'MQTT', protocolVersion: 4, bridgeMode: true });
+  // Bit 7 of the protocol level; mqtt-packet knows it, its types do not.
+  bridge.send({ ...connectPacket('b', { version: 4 }), ...{ bridgeMode: true } });
   bus.run(SETTLE_MS);
   subscribed(bus, bridge, { topic: FILTER, qos: 1 });
   const { subscriptions } = bus.node('n2').broker.machine.state.sessions.get('b') ?? {};
