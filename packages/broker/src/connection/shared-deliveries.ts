@@ -1,4 +1,11 @@
-import { InvariantError, ItemState, type MessageQueue, type QueueItem, type Session, writeBegin } from '../state/index.ts';
+import {
+  InvariantError,
+  ItemState,
+  type MessageQueue,
+  type QueueItem,
+  type Session,
+  writeBegin,
+} from '../state/index.ts';
 import type { Client } from './client.ts';
 import { rangesOf } from './ranges.ts';
 

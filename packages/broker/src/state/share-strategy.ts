@@ -57,12 +57,7 @@ export function pick(
 }
 
 /** Rendezvous hashing: only the part of a member that comes or goes changes hands. A full one is waited for: order. */
-function pickByHash(
-  group: ShareGroup,
-  strategy: SharedStrategy,
-  message: Message,
-  among: Among,
-): ShareMember | null {
+function pickByHash(group: ShareGroup, strategy: SharedStrategy, message: Message, among: Among): ShareMember | null {
   const key = strategy === 'hash_topic' ? hashOf(message.topic) : message.publisherHash;
   let best: ShareMember | null = null;
   let highest = -1;

@@ -1,4 +1,4 @@
-import { parseSharedFilter, type QoS } from '@quorate/protocol';
+import { parseSharedFilter } from '@quorate/protocol';
 import { StateLimits } from './limits.ts';
 import type { Message } from './message.ts';
 import { ItemState, MessageQueue } from './queue.ts';
@@ -63,7 +63,7 @@ function give(state: State, sink: StateSink, group: ShareGroup, member: ShareMem
     group.last = session.number;
   }
   state.effort++;
-  const qos = (message.qos < subscription.qos ? message.qos : subscription.qos) as QoS;
+  const qos = (message.qos < subscription.qos ? message.qos : subscription.qos);
   const retain = message.retain && subscription.retainAsPublished;
   const queue = session.tracked;
   if (qos === 0 || queue === null) {

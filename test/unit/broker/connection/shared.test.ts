@@ -2,7 +2,17 @@ import { type SharedStrategy, writeSharedStrategy } from '@quorate/broker';
 import { LogBus } from '../../../support/log-bus.ts';
 import type { FakeClient } from '../../../support/log-bus-client.ts';
 import { assert, suite } from '../../../support/suite.ts';
-import { connected, connectPacket, dial, payloads, persistent, publish, SETTLE_MS, subscribe, subscribed } from '../support.ts';
+import {
+  connected,
+  connectPacket,
+  dial,
+  payloads,
+  persistent,
+  publish,
+  SETTLE_MS,
+  subscribe,
+  subscribed,
+} from '../support.ts';
 
 const test = suite('broker: shared subscriptions');
 

@@ -18,7 +18,13 @@ function benchOf(strategy: SharedStrategy = 'round_robin'): Bench {
   return bench;
 }
 
-function member(bench: Bench, clientId: string, part: Parameters<Bench['connect']>[1] = {}, nodeId = 'a', qos = 2): void {
+function member(
+  bench: Bench,
+  clientId: string,
+  part: Parameters<Bench['connect']>[1] = {},
+  nodeId = 'a',
+  qos = 2,
+): void {
   bench.connect(clientId, part, nodeId);
   bench.subscribe(clientId, FILTER, { qos: qos as 0 | 1 | 2 });
 }
@@ -70,7 +76,10 @@ test('each message goes once per group, and to every ordinary subscriber', () =>
   bench.connect('d', PERSISTENT);
   bench.subscribe('d', 't/#');
   publish(bench, '1 2 3 4');
-  assert.equal([has(bench, 'a'), has(bench, 'b'), has(bench, 'c'), has(bench, 'd')], ['1 3', '2 4', '1 2 3 4', '1 2 3 4']);
+  assert.equal(
+    [has(bench, 'a'), has(bench, 'b'), has(bench, 'c'), has(bench, 'd')],
+    ['1 3', '2 4', '1 2 3 4', '1 2 3 4'],
+  );
   assert.is(bench.state.subscriptions.size, 5);
 });
 
@@ -122,7 +131,11 @@ for (const strategy of ['hash_client_id', 'hash_topic'] as const) {
     for (const id of publishers) bench.connect(id);
     const send = (round: string): void => {
       for (const [at, id] of publishers.entries()) {
-        bench.publish(strategy === 'hash_topic' ? 'p' : id, strategy === 'hash_topic' ? `t/${at}` : 't', `${at}${round}`);
+        bench.publish(
+          strategy === 'hash_topic' ? 'p' : id,
+          strategy === 'hash_topic' ? `t/${at}` : 't',
+          `${at}${round}`,
+        );
       }
     };
     const holders = (): string[][] => ['a', 'b', 'c'].map((id) => has(bench, id).split(' '));

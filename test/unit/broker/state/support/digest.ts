@@ -129,7 +129,10 @@ export function checkConsistency(state: State): void {
 function checkGroups(state: State): void {
   let members = 0;
   assert.is(state.groupsByName.size, state.groups.size);
-  assert.equal([...state.groups.keys()], [...state.groups.keys()].sort((a, b) => a - b));
+  assert.equal(
+    [...state.groups.keys()],
+    [...state.groups.keys()].sort((a, b) => a - b),
+  );
   for (const group of state.groups.values()) {
     const { name, queue, connected } = group;
     members += group.members.size;
@@ -137,7 +140,10 @@ function checkGroups(state: State): void {
     assert.ok(group.members.size > 0, `${name} has no member`);
     const expected = [...group.members.values()].filter(({ session }) => session.owner !== null);
     expected.sort((a, b) => a.session.number - b.session.number);
-    assert.equal(connected.map(({ session }) => session.number), expected.map(({ session }) => session.number));
+    assert.equal(
+      connected.map(({ session }) => session.number),
+      expected.map(({ session }) => session.number),
+    );
     for (const member of group.members.values()) {
       assert.ok(member.session.shares?.includes(group), `${member.session.clientId} does not know of ${name}`);
       assert.equal(member.subscription, member.session.subscriptions.get(name));
@@ -145,7 +151,11 @@ function checkGroups(state: State): void {
     for (const member of connected) assert.is(member, group.members.get(member.session.number));
     assert.is(group.queueing, [...group.members.values()].filter(({ subscription }) => subscription.qos > 0).length);
     const ids = [...queue].map(({ id }) => id);
-    assert.equal(ids, [...new Set(ids)].sort((a, b) => a - b), `queue of ${name}`);
+    assert.equal(
+      ids,
+      [...new Set(ids)].sort((a, b) => a - b),
+      `queue of ${name}`,
+    );
     assert.is(queue.count, ids.length);
     if (group.queueing === 0) assert.is(queue.count, 0, `${name} keeps messages for nobody`);
     const { first } = queue;
