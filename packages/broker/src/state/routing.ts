@@ -114,7 +114,7 @@ function dropExpired(state: State, sink: StateSink, session: Session, queue: Mes
     const item = queue.get(queue.headSequence);
     if (item === null || item.message.expiresAtMs > state.nowMs) return;
     state.changingQueue(session);
-    session.settle(queue.headSequence);
+    session.settle(queue, queue.headSequence);
     state.release(item.message);
     sink.dropped(session, 'expired');
   }

@@ -65,7 +65,7 @@ export function settle(state: State, sink: StateSink, command: Settle): CommandR
         queue.mark(sequence, ItemState.received);
         session.noteChanged(sequence);
       } else {
-        const item = session.settle(sequence);
+        const item = session.settle(queue, sequence);
         if (item !== null) state.release(item.message);
       }
     }

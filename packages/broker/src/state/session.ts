@@ -71,9 +71,9 @@ export class Session {
     return this.queue ?? this.ledger;
   }
 
-  /** Takes a message out of the replicated queue, to be called behind `State.changingQueue`; null when it is not there. */
-  settle(sequence: number): QueueItem | null {
-    const item = this.tracked?.settle(sequence) ?? null;
+  /** Takes a message out of `tracked`, to be called behind `State.changingQueue`; null when it is not there. */
+  settle(queue: MessageQueue, sequence: number): QueueItem | null {
+    const item = queue.settle(sequence);
     if (item === null) return null;
     if (item.share !== 0) this.held--;
     this.noteChanged(sequence);

@@ -63,7 +63,7 @@ function give(state: State, sink: StateSink, group: ShareGroup, member: ShareMem
     group.last = session.number;
   }
   state.effort++;
-  const qos = (message.qos < subscription.qos ? message.qos : subscription.qos);
+  const qos = message.qos < subscription.qos ? message.qos : subscription.qos;
   const retain = message.retain && subscription.retainAsPublished;
   const queue = session.tracked;
   if (qos === 0 || queue === null) {
@@ -226,7 +226,7 @@ function takeBack(state: State, session: Session, returned: Map<ShareGroup, Mess
     if (item === null || (item.qos === 2 && item.state !== ItemState.queued)) continue;
     const group = state.groups.get(item.share);
     if (group === undefined) continue;
-    session.settle(sequence);
+    session.settle(queue, sequence);
     state.effort++;
     const messages = returned.get(group);
     if (messages === undefined) returned.set(group, [item.message]);

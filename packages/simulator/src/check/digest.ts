@@ -38,7 +38,9 @@ function describeSession(session: Session, lines: string[]): void {
   }
   if (session.incoming.size > 0) lines.push(`  incoming ${[...session.incoming].sort((a, b) => a - b).join()}`);
   if (queue === null) return;
-  lines.push(`  ${ledger === null ? 'queue' : 'ledger'} ${queue.headSequence} to ${queue.nextSequence}, ${queue.count} of ${queue.sizeBytes} bytes`);
+  lines.push(
+    `  ${ledger === null ? 'queue' : 'ledger'} ${queue.headSequence} to ${queue.nextSequence}, ${queue.count} of ${queue.sizeBytes} bytes`,
+  );
   for (let sequence = queue.headSequence; sequence < queue.nextSequence; sequence++) {
     const item = queue.get(sequence);
     if (item === null) continue;
