@@ -1,4 +1,4 @@
-import type { ClientSocket, Connection } from '@quorate/broker';
+import type { CertificateNames, ClientSocket, Connection } from '@quorate/broker';
 import * as mqttPacket from 'mqtt-packet';
 import type { Scheduler } from './scheduler.ts';
 
@@ -13,6 +13,7 @@ export type Audit = (connection: Connection, packetType: number) => void;
 /** The server's end of a connection: in order, with a latency, and with a kernel buffer that can be full. */
 export class FakeSocket implements ClientSocket {
   readonly remoteAddress: string;
+  peerCertificate: CertificateNames | null = null;
   bufferedBytes = 0;
   paused = false;
   /** The server closed its side, in either way. */

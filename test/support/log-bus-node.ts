@@ -65,13 +65,14 @@ export class BusNode {
   }
 
   #createBroker(state?: State): Broker {
-    const { limits, options } = this.#bus;
+    const { limits, options, disconnectOnDenied } = this.#bus;
     return new Broker(
       {
         nodeId: this.id,
         version: '0.0.0',
         environment: this.#environment(),
         limits,
+        disconnectOnDenied,
         leaseWaitMs: options.leaseMs + LEASE_MARGIN_MS,
         gracePeriodMs: options.gracePeriodMs,
         ...(state !== undefined && { state }),
@@ -110,6 +111,7 @@ export class BusNode {
       },
       assignClientId: () => `assigned-${this.id}-${life}-${++assigned}`,
       log: bus.log,
+      access: bus.access,
     };
   }
 

@@ -1,4 +1,5 @@
 import {
+  type AccessControl,
   type AppliedEntry,
   type BrokerLimits,
   type BrokerLog,
@@ -30,6 +31,9 @@ export interface LogBusOptions {
   readonly gracePeriodMs?: number;
   readonly tickIntervalMs?: number;
   readonly limits?: Partial<BrokerLimits>;
+  readonly access?: AccessControl;
+  readonly disconnectOnDenied?: boolean;
+  readonly log?: BrokerLog;
 }
 
 export const DEFAULT_LIMITS: BrokerLimits = {
@@ -47,6 +51,9 @@ export const DEFAULT_LIMITS: BrokerLimits = {
   maxUnappliedBytes: 1024 * 1024,
 };
 
+/** Options that are given once. */
+type NotNumeric = 'limits' | 'nodeIds' | 'seed' | 'access' | 'disconnectOnDenied' | 'log';
+
 const SILENT: BrokerLog = { debug: () => {}, info: () => {}, warn: () => {} };
 const DISCONNECT = 14;
 const DUTIES_MS = 100;
@@ -63,9 +70,11 @@ export class LogBus {
   readonly nodes: BusNode[];
   readonly entries: AppliedEntry[] = [];
   /** May be changed at any time. */
-  readonly options: { -readonly [K in Exclude<keyof LogBusOptions, 'limits' | 'nodeIds' | 'seed'>]-?: number };
+  readonly options: { -readonly [K in Exclude<keyof LogBusOptions, NotNumeric>]-?: number };
   readonly limits: BrokerLimits;
-  readonly log = SILENT;
+  readonly log: BrokerLog;
+  readonly access: AccessControl | null;
+  readonly disconnectOnDenied: boolean;
   leader: BusNode | null = null;
   term = 0;
   /** While true nothing commits. */
@@ -83,7 +92,8 @@ export class LogBus {
   #quiet = false;
 
   constructor(options: LogBusOptions = {}) {
-    const { seed = 1, nodeIds = ['n1', 'n2', 'n3'], limits, ...rest } = options;
+    const { seed = 1, nodeIds = ['n1', 'n2', 'n3'], limits, ...others } = options;
+    const { access = null, disconnectOnDenied = false, log = SILENT, ...rest } = others;
     this.scheduler = new Scheduler(seed);
     this.options = {
       lossRate: 0,
@@ -98,6 +108,9 @@ export class LogBus {
       ...rest,
     };
     this.limits = { ...DEFAULT_LIMITS, ...limits };
+    this.access = access;
+    this.disconnectOnDenied = disconnectOnDenied;
+    this.log = log;
     this.nodes = nodeIds.map((id) => new BusNode(this, id));
     for (const node of this.nodes) node.start();
     this.#elect();

@@ -30,7 +30,12 @@ export interface Grant {
   /** Monotonic milliseconds (`BrokerEnvironment.nowMs`) at which the credentials end, or Infinity. */
   readonly expiresAtMs: number;
   mayPublish(topic: string, qos: QoS, retain: boolean): boolean;
-  /** @param filter without `$share/{group}/` */
+  /**
+   * Also asked for the topic of a message that may have come by a subscription of before: who may subscribe to just that
+   * topic may have it.
+   *
+   * @param filter without `$share/{group}/`
+   */
   maySubscribe(filter: string, qos: QoS): boolean;
   /** What has come to stand against the client (its user is gone, it is banned), or null. */
   revoked(): Refusal | null;
@@ -38,7 +43,10 @@ export interface Grant {
 
 /** Why a client is not let in. */
 export interface Refusal {
-  /** For CONNACK of 5.0: 0x86, 0x87, 0x88, 0x8a, 0x8c, 0x97, 0x9f; 3.x is given what stands for it. */
+  /**
+   * For CONNACK of 5.0: 0x86, 0x87, 0x88, 0x8a, 0x8c, 0x97, 0x9f; anything else counts as 0x87. 3.x is given what stands for
+   * it, and so is DISCONNECT of 5.0, which does not have all of them.
+   */
   readonly reasonCode: number;
   /** For the log alone: a client is not told which part was wrong. */
   readonly detail: string;
@@ -59,7 +67,10 @@ export interface AuthenticationExchange {
   step(data: Uint8Array | null, done: (outcome: AuthenticationOutcome) => void): void;
 }
 
-/** Who may come in, and as whom. What a broker needs of the node's identity part; without one everybody may do everything. */
+/**
+ * Who may come in, and as whom. What a broker needs of the node's identity part; without one everybody may do everything.
+ * When rules or users have changed, tell `Broker.accessChanged`: only then is looked at what clients have already.
+ */
 export interface AccessControl {
   /**
    * CONNECT without an Authentication Method. `done` is called exactly once, perhaps before this returns, perhaps when the

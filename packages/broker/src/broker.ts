@@ -3,10 +3,12 @@ import { type Host, Proposed } from './connection/client.ts';
 import type { CloseReason } from './connection/closing.ts';
 import { Connection } from './connection/connection.ts';
 import type { Deliverers } from './deliverers.ts';
+import { Denials } from './denials.ts';
 import { BrokerCounters, type BrokerEnvironment, type BrokerLimits, bump, type ClientSocket } from './environment.ts';
 import { Fencing } from './fencing.ts';
 import { type CommandOwner, NOBODY, Proposer } from './proposer.ts';
 import { QoS0 } from './qos0.ts';
+import { Reviews } from './reviews.ts';
 import {
   type AppliedEntry,
   type BatchHeader,
@@ -35,6 +37,8 @@ export interface BrokerOptions {
   /** Without a lease for this long, clients are let go so that they find the majority. */
   readonly gracePeriodMs: number;
   readonly state?: State;
+  /** Close a client that publishes or subscribes to what it may not, instead of telling it. Absent: false. */
+  readonly disconnectOnDenied?: boolean;
 }
 
 /** What the node does with the log's news about nodes and checkpoints. */
@@ -75,6 +79,9 @@ export class Broker implements StateSink, Host, Deliverers {
   #machine: StateMachine;
   readonly fencing: Fencing;
   readonly sys: SysTopics;
+  readonly denials: Denials;
+  readonly reviews: Reviews;
+  verifications = 0;
   /** For commands whose outcome nobody waits for. */
   readonly unowned: CommandOwner = NOBODY;
   /** Connections that own a session, by epoch. */
@@ -122,6 +129,8 @@ export class Broker implements StateSink, Host, Deliverers {
     this.fencing = new Fencing(nodeId, environment, { leaseWaitMs: options.leaseWaitMs, restored });
     this.sys = new SysTopics(this, options.version);
     this.#qos0 = new QoS0(this);
+    this.reviews = new Reviews(this.#all, () => this.requestFlush());
+    this.denials = new Denials(environment, this.counters, options.disconnectOnDenied ?? false);
     this.#startedAtMs = environment.nowMs();
     this.#unservedSinceMs = this.#startedAtMs;
   }
@@ -244,6 +253,7 @@ export class Broker implements StateSink, Host, Deliverers {
     }
     this.refreshServing();
     if (this.paused.size > 0 && !this.congested) this.#resumePaused();
+    this.reviews.run(this.congested);
     for (let at = 0; at < this.dirty.length; at++) {
       const connection = this.dirty[at] as Connection;
       connection.outgoing?.proposeUrgent();
@@ -282,6 +292,14 @@ export class Broker implements StateSink, Host, Deliverers {
     for (const connection of [...this.#all]) {
       if (connection.phase !== 'new') connection.fail(reason);
     }
+  }
+
+  /**
+   * The rules of `environment.access`, or its users, have changed. Answers follow by themselves; what clients have already
+   * is looked at again over the next turns.
+   */
+  accessChanged(): void {
+    this.reviews.addAll();
   }
 
   /** No client is accepted any more, and those that are here are told to go. */
@@ -338,6 +356,7 @@ export class Broker implements StateSink, Host, Deliverers {
     this.withheld.delete(connection);
     this.settling.delete(connection);
     this.scanning.delete(connection);
+    this.reviews.forget(connection);
     if (this.connections.get(connection.epoch) === connection) this.connections.delete(connection.epoch);
   }
 
@@ -407,7 +426,7 @@ export class Broker implements StateSink, Host, Deliverers {
     if (why === 'takenOver' && this.#registered) {
       this.counters.takeoversTotal++;
       this.environment.log.info(
-        { clientId: session.clientId, from: node, to: newOwner },
+        { clientId: session.clientId, userName: connection?.userName ?? null, from: node, to: newOwner },
         `client '${session.clientId}' taken over by a connection on ${newOwner === node ? 'this node' : newOwner}`,
       );
     }

@@ -1,3 +1,5 @@
+import type { AccessControl, CertificateNames } from './access.ts';
+
 /** What a broker needs of the node it runs on; virtual in a simulation. All times are monotonic milliseconds. */
 export interface BrokerEnvironment {
   nowMs(): number;
@@ -12,6 +14,8 @@ export interface BrokerEnvironment {
   /** A client id that no other client has: used when a client leaves the choice to the server. */
   assignClientId(): string;
   readonly log: BrokerLog;
+  /** Who may come in and what they may do. Without it everybody may do everything. */
+  readonly access?: AccessControl | null;
 }
 
 export interface BrokerLog {
@@ -23,6 +27,8 @@ export interface BrokerLog {
 /** The socket of one client. `write` takes ownership of the buffer. */
 export interface ClientSocket {
   readonly remoteAddress: string;
+  /** The certificate that the TLS handshake verified, or null. */
+  readonly peerCertificate: CertificateNames | null;
   /**
    * Bytes accepted by `write` that the kernel has not taken yet. When they have been more than the smallest
    * `maxOutgoingBufferBytes` and are 0 again, the connection's `drained` must be called.
@@ -59,6 +65,8 @@ export interface BrokerLimits {
   readonly connectTimeoutMs: number;
   /** Commands proposed and not applied: beyond it clients are not read. */
   readonly maxUnappliedBytes: number;
+  /** Clients whose credentials are being looked at; a CONNECT beyond it is refused. Absent: 4,096. */
+  readonly maxVerifications?: number;
 }
 
 /** Counters bumped on the hot path and read when metrics are scraped. */
@@ -72,6 +80,8 @@ export class BrokerCounters {
   readonly connectsRefused = new Map<string, number>();
   readonly disconnects = new Map<string, number>();
   readonly protocolErrors = new Map<string, number>();
+  /** What clients were not allowed to do, by `Denied`. */
+  readonly denied = new Map<string, number>();
 }
 
 /** Adds one under a key that comes from a fixed table, never from a client. */

@@ -1,19 +1,24 @@
 import type { ConnectPacket, MessageProperties, ProtocolVersion, PublishPacket, QoS } from '@quorate/protocol';
+import type { AuthenticationExchange, Credentials, Grant } from '../access.ts';
+import type { Denials } from '../denials.ts';
 import type { BrokerCounters, BrokerEnvironment, BrokerLimits, ClientSocket } from '../environment.ts';
 import type { Fencing } from '../fencing.ts';
 import type { CommandOwner, Proposer } from '../proposer.ts';
+import type { Reviews } from '../reviews.ts';
 import type { CommandResult, Message, RetainedMessages, RetainedRequest, Session } from '../state/index.ts';
 import type { CloseReason } from './closing.ts';
 import type { OutputBuffer } from './output.ts';
 
 /**
  * - new: nothing but CONNECT may come.
+ * - authenticating: it is being found out who the client is; nothing is in the log yet.
  * - claiming: the Connect command is on its way through the log.
  * - fencing: the session is ours, but the node that had it may still serve it for the rest of its lease.
+ * - reviewing: subscriptions of the session that the client may not have are on their way out of it.
  * - live: CONNACK is sent.
  * - leaving: DISCONNECT came and is on its way through the log; nothing is read or sent any more.
  */
-export type Phase = 'new' | 'claiming' | 'fencing' | 'live' | 'leaving' | 'closed';
+export type Phase = 'new' | 'authenticating' | 'claiming' | 'fencing' | 'reviewing' | 'live' | 'leaving' | 'closed';
 
 /** What a command of a connection was, for `commandApplied`. */
 export const Proposed = {
@@ -24,6 +29,7 @@ export const Proposed = {
   subscribe: 5,
   unsubscribe: 6,
   disconnect: 7,
+  restrict: 8,
 } as const;
 
 /** What a connection needs of the broker that holds it. */
@@ -40,6 +46,11 @@ export interface Host {
   /** Too much is proposed and not applied: clients are not read until it is less. */
   readonly congested: boolean;
   readonly connectionCount: number;
+  readonly denials: Denials;
+  /** Looks at what clients may still have, a few filters a turn. */
+  readonly reviews: Reviews;
+  /** Answers that access control owes, also to connections that have gone since. */
+  verifications: number;
   readonly clusterNowMs: number;
   readonly retained: RetainedMessages;
   /** Looks at the clock: whatever is about to send something outside the end of a turn asks first. */
@@ -81,6 +92,10 @@ export interface OutgoingSide {
   scan(request: RetainedRequest): void;
   /** A retained message is about to be replaced or removed. */
   retainedChanging(message: Message): void;
+  /** Subscriptions are on their way out: from here on nothing is sent that the client may not read. */
+  restricting(): void;
+  /** These are gone. `more` are still on their way out. */
+  restricted(filters: readonly string[], more: boolean): void;
   puback(packetId: number): void;
   pubrec(packetId: number, reasonCode: number): void;
   pubcomp(packetId: number): void;
@@ -104,6 +119,25 @@ export interface PendingSubscription {
   /** This node's refusals at their places, null where the state machine answers. */
   readonly reasonCodes: (number | null)[];
   readonly filters: readonly string[];
+  /** What was asked for each of `filters`. */
+  readonly qos: readonly QoS[];
+}
+
+/** An answer that access control owes. */
+export interface Verification {
+  /** Null once the client has gone: an answer that comes late must not keep it in memory, CONNECT and all. */
+  client: Client | null;
+}
+
+/** Authentication by a method of CONNECT (MQTT 5.0 section 4.12), for as long as the connection. */
+export interface EnhancedAuthentication {
+  readonly method: string;
+  /** Without the password: for a re-authentication. */
+  readonly credentials: Credentials;
+  /** Null between two authentications. */
+  exchange: AuthenticationExchange | null;
+  /** Authentication Data of CONNACK. */
+  data: Uint8Array | null;
 }
 
 /** One connection as its parts see it. */
@@ -130,11 +164,30 @@ export interface Client extends CommandOwner {
   connectPacket: ConnectPacket | null;
   /** Largest packet that the client takes. */
   maximumPacketSizeBytes: number;
+  /** What the client may do; null: everything. */
+  grant: Grant | null;
+  /** Null for a client without Authentication Method. */
+  authentication: EnhancedAuthentication | null;
+  /** Access control has yet to answer to the last credentials or AUTH; else null. */
+  verification: Verification | null;
+  /** The session's subscriptions were looked at since the client came. */
+  reviewed: boolean;
+  /** Filters on their way out of the session, one list for each command, oldest first. */
+  readonly restrictions: (readonly string[])[];
+  /** The session was there before its CONNECT. */
+  sessionPresent: boolean;
+  /** Whom the client has proven to be or, while it has not, says to be. */
+  readonly userName: string | null;
+  /** What it was denied was written to the log then. */
+  denialLoggedMs: number;
+  readonly paused: boolean;
   process(): void;
   markDirty(): void;
   sendAck(type: 'puback' | 'pubrec' | 'pubrel' | 'pubcomp', packetId: number, reasonCode: number): void;
+  /** The client's side of the connection is gone. */
+  socketClosed(): void;
   /** Closes for a reason of ours, telling a 5.0 client which. */
   fail(reason: CloseReason, detail?: string): void;
   /** Refuses a CONNECT. */
-  refuse(reason: CloseReason): void;
+  refuse(reason: CloseReason, detail?: string): void;
 }

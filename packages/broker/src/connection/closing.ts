@@ -26,9 +26,37 @@ export const CLOSE_REASONS = {
     'the answer would be larger than the Maximum Packet Size of the client',
   ],
   CLIENT_ID_INVALID: [ReasonCode.clientIdentifierNotValid, 'an empty client id needs a clean session'],
-  BAD_AUTHENTICATION_METHOD: [ReasonCode.badAuthenticationMethod, 'no authentication method is configured'],
+  BAD_AUTHENTICATION_METHOD: [
+    ReasonCode.badAuthenticationMethod,
+    'the authentication method is not one that this server has',
+  ],
+  BAD_CREDENTIALS: [ReasonCode.badUserNameOrPassword, 'the user name or the password is not right'],
+  NOT_AUTHORIZED: [ReasonCode.notAuthorized, 'not authorized'],
+  WILL_NOT_AUTHORIZED: [ReasonCode.notAuthorized, 'the client may not publish its will'],
+  BANNED: [ReasonCode.banned, 'banned'],
+  TOO_MANY_ATTEMPTS: [ReasonCode.connectionRateExceeded, 'too many attempts to connect'],
+  AUTHENTICATION_UNAVAILABLE: [ReasonCode.serverUnavailable, 'the credentials can not be looked at just now'],
+  AUTHENTICATION_BUSY: [ReasonCode.serverBusy, 'this node is looking at the credentials of too many clients'],
+  AUTHENTICATION_TIMEOUT: [ReasonCode.notAuthorized, 'the authentication did not end in time'],
+  AUTHENTICATION_EXPIRED: [ReasonCode.maximumConnectTime, 'the credentials have expired'],
   UNEXPECTED_AUTH: [ReasonCode.protocolError, 'AUTH without an authentication method in CONNECT'],
+  AUTH_OUT_OF_PLACE: [ReasonCode.protocolError, 'AUTH is not the next packet of this authentication'],
   EXPIRY_INVALID: [ReasonCode.protocolError, 'a session without expiry can not be given one at DISCONNECT'],
 } as const satisfies Record<string, readonly [reasonCode: number, sentence: string]>;
 
 export type CloseReason = keyof typeof CLOSE_REASONS;
+
+const REFUSALS: ReadonlyMap<number, CloseReason> = new Map([
+  [ReasonCode.badUserNameOrPassword, 'BAD_CREDENTIALS'],
+  [ReasonCode.notAuthorized, 'NOT_AUTHORIZED'],
+  [ReasonCode.serverUnavailable, 'AUTHENTICATION_UNAVAILABLE'],
+  [ReasonCode.banned, 'BANNED'],
+  [ReasonCode.badAuthenticationMethod, 'BAD_AUTHENTICATION_METHOD'],
+  [ReasonCode.quotaExceeded, 'QUOTA_EXCEEDED'],
+  [ReasonCode.connectionRateExceeded, 'TOO_MANY_ATTEMPTS'],
+]);
+
+/** What stands for the reason code of a `Refusal`. */
+export function closeReasonOf(reasonCode: number): CloseReason {
+  return REFUSALS.get(reasonCode) ?? 'NOT_AUTHORIZED';
+}

@@ -11,6 +11,7 @@ import {
   readPacketId,
   writeAck,
 } from '@quorate/protocol';
+import type { Grant } from '../access.ts';
 import { bump, type ClientSocket } from '../environment.ts';
 import {
   type CommandResult,
@@ -19,18 +20,23 @@ import {
   type Session,
   writeDisconnect,
 } from '../state/index.ts';
+import { authenticate, authenticationTimedOut, beforeConnack, reauthenticate } from './authentication.ts';
 import {
   type Client,
+  type EnhancedAuthentication,
   type Host,
   type IncomingSide,
   type OutgoingSide,
   type PendingSubscription,
   type Phase,
   Proposed,
+  type Verification,
 } from './client.ts';
 import { CLOSE_REASONS, type CloseReason } from './closing.ts';
 import { OutputBuffer } from './output.ts';
+import { hasExpired, willCounts } from './permissions.ts';
 import { encodeGoodbye, encodeRefusal, isRefusalKnown } from './refusal.ts';
+import { restrictionApplied } from './review.ts';
 import { acceptConnect, claimed } from './session-start.ts';
 import { handleSubscribe, handleUnsubscribe, subscriptionsApplied } from './subscribing.ts';
 
@@ -67,6 +73,13 @@ export class Connection implements Client {
   readonly retainedRequests: RetainedRequest[] = [];
   /** SUBSCRIBE and UNSUBSCRIBE packets on their way through the log, oldest first. */
   readonly pendingSubscriptions: PendingSubscription[] = [];
+  grant: Grant | null = null;
+  authentication: EnhancedAuthentication | null = null;
+  verification: Verification | null = null;
+  reviewed = true;
+  readonly restrictions: (readonly string[])[] = [];
+  sessionPresent = false;
+  denialLoggedMs = Number.NEGATIVE_INFINITY;
   dirty = false;
   paused = false;
   readonly #framer: PacketFramer;
@@ -79,6 +92,10 @@ export class Connection implements Client {
     this.#framer = new PacketFramer(broker.limits.maxPacketSizeBytes);
     this.openedAtMs = broker.environment.nowMs();
     this.lastHeardMs = this.openedAtMs;
+  }
+
+  get userName(): string | null {
+    return this.grant === null ? (this.connectPacket?.username ?? null) : this.grant.userName;
   }
 
   /** Bytes from the client. */
@@ -114,6 +131,8 @@ export class Connection implements Client {
     if (phase === 'live') {
       return broker.congested || !broker.serving || (this.incoming?.full ?? false) || this.#backlogged;
     }
+    // AUTH of the client is waited for, and nothing else.
+    if (phase === 'authenticating') return this.verification !== null;
     return phase !== 'new';
   }
 
@@ -134,9 +153,10 @@ export class Connection implements Client {
     const type = header >> 4;
     if (this.phase === 'new') {
       if (type !== CONNECT) throw new ProtocolError('NOT_CONNECT', `packet type ${type}`);
-      acceptConnect(this, decodeConnect(header, buffer, start, end));
+      acceptConnect(this, decodeConnect(header, buffer, start, end), authenticate);
       return;
     }
+    if (this.phase === 'authenticating') return beforeConnack(this, header, buffer, start, end);
     switch (type) {
       case PUBLISH:
         return this.incoming?.publish(decodePublish(header, buffer, start, end, this.version));
@@ -176,7 +196,7 @@ export class Connection implements Client {
         return;
       }
       case 'auth':
-        return this.fail('UNEXPECTED_AUTH');
+        return reauthenticate(this, packet);
       case 'connect':
         throw new ProtocolError('REPEATED_CONNECT');
       case 'publish':
@@ -188,6 +208,7 @@ export class Connection implements Client {
   commandApplied(kind: number, argument: number, result: CommandResult): void {
     if (kind === Proposed.connect) return claimed(this, result);
     if (kind === Proposed.disconnect) return this.#gone();
+    if (kind === Proposed.restrict) return restrictionApplied(this, result);
     // A command of a connection that lost its session gets no acknowledgement; `ownershipLost` closes it.
     if (this.phase !== 'live' || result.kind === 'stale') return;
     switch (kind) {
@@ -260,6 +281,7 @@ export class Connection implements Client {
 
   /** Once per tick of the broker. */
   checkTime(nowMs: number): void {
+    if (hasExpired(this, nowMs)) return this.fail('AUTHENTICATION_EXPIRED');
     if (this.phase === 'live') return this.#checkKeepAlive(nowMs);
     if (this.phase === 'leaving') {
       if (nowMs - this.lastHeardMs > this.broker.limits.connectTimeoutMs) this.#gone();
@@ -268,7 +290,8 @@ export class Connection implements Client {
     if (nowMs - this.openedAtMs <= this.broker.limits.connectTimeoutMs) return;
     if (this.phase === 'new') this.fail('CONNECT_TIMEOUT');
     // The lease holds but nothing commits (a disk that is stuck, say): better an answer than a client that hangs.
-    else if (this.phase === 'claiming') this.refuse('SERVER_UNAVAILABLE');
+    else if (this.phase === 'claiming' || this.phase === 'reviewing') this.refuse('SERVER_UNAVAILABLE');
+    else if (this.phase === 'authenticating') authenticationTimedOut(this);
   }
 
   /** [MQTT-3.1.2-22] */
@@ -310,11 +333,11 @@ export class Connection implements Client {
     if (this.phase === 'closed') return;
     if (this.phase === 'leaving') return this.#gone();
     const wasLive = this.phase === 'live';
-    const { clientId, socket } = this;
+    const { clientId, userName, socket } = this;
     const sentence = `${CLOSE_REASONS[reason][1]}${detail === undefined ? '' : `: ${detail}`}`;
     this.broker.environment.log.info(
-      { clientId, remoteAddress: socket.remoteAddress, code: reason },
-      `closing client '${clientId}': ${sentence}`,
+      { clientId, userName, remoteAddress: socket.remoteAddress, code: reason },
+      `closing client '${clientId}'${userName === null ? '' : ` of user '${userName}'`}: ${sentence}`,
     );
     this.#leave(true, null);
     this.#close(reason.toLowerCase());
@@ -324,9 +347,9 @@ export class Connection implements Client {
   }
 
   /** Refuses a CONNECT. */
-  refuse(reason: CloseReason): void {
+  refuse(reason: CloseReason, detail?: string): void {
     bump(this.broker.counters.connectsRefused, reason.toLowerCase());
-    this.fail(reason);
+    this.fail(reason, detail);
   }
 
   #sayGoodbye(reason: CloseReason, wasLive: boolean): void {
@@ -335,10 +358,7 @@ export class Connection implements Client {
     if (wasLive && this.connectPacket === null) {
       this.#sendDisconnect(reasonCode, CLOSE_REASONS[reason][1]);
     } else if (this.connectPacket !== null) {
-      // DISCONNECT's codes for a session that went elsewhere do not exist in CONNACK.
-      const known = reasonCode === ReasonCode.sessionTakenOver || reasonCode === ReasonCode.serverShuttingDown;
-      const connackCode = known ? ReasonCode.serverUnavailable : reasonCode;
-      this.#send(encodeRefusal(connackCode, CLOSE_REASONS[reason][1], this.version, this.maximumPacketSizeBytes));
+      this.#send(encodeRefusal(reasonCode, CLOSE_REASONS[reason][1], this.version, this.maximumPacketSizeBytes));
     }
     this.socket.end();
   }
@@ -354,19 +374,20 @@ export class Connection implements Client {
   }
 
   #protocolError(error: ProtocolError): void {
-    const { broker, clientId, socket, phase } = this;
+    const { broker, clientId, userName, socket, phase } = this;
     bump(broker.counters.protocolErrors, error.code);
     broker.environment.log.warn(
-      { clientId, remoteAddress: socket.remoteAddress, code: error.code, reasonCode: error.reasonCode },
+      { clientId, userName, remoteAddress: socket.remoteAddress, code: error.code, reasonCode: error.reasonCode },
       `closing client '${clientId}' at ${socket.remoteAddress}: ${error.message}`,
     );
     this.#leave(true, null);
     this.#close('protocol_error');
-    if (phase === 'new') {
-      const { protocolVersion, reasonCode } = error;
-      // Without the sentence: how large a packet the client takes is not known.
+    if (phase === 'new' || phase === 'authenticating') {
+      const { reasonCode } = error;
+      const protocolVersion = phase === 'new' ? error.protocolVersion : this.version;
+      // Without the sentence: how large a packet the client takes may not be known.
       if (protocolVersion !== null && isRefusalKnown(reasonCode, protocolVersion)) {
-        this.#send(encodeRefusal(reasonCode, null, protocolVersion, Number.POSITIVE_INFINITY));
+        this.#send(encodeRefusal(reasonCode, null, protocolVersion, this.maximumPacketSizeBytes));
       }
     } else {
       broker.refreshServing();
@@ -402,13 +423,15 @@ export class Connection implements Client {
     this.outgoing?.proposeUrgent();
     this.outgoing?.proposeSettled();
     const { proposer } = this.broker;
-    writeDisconnect(proposer.open(), { epoch: this.epoch, publishWill, sessionExpiryIntervalSec });
+    const counts = publishWill && willCounts(this);
+    writeDisconnect(proposer.open(), { epoch: this.epoch, publishWill: counts, sessionExpiryIntervalSec });
     proposer.added(kind === 0 ? this.broker.unowned : this, kind, 0);
   }
 
   #close(why: string): void {
     if (this.phase === 'live') bump(this.broker.counters.disconnects, why);
     this.phase = 'closed';
+    if (this.verification !== null) this.verification.client = null;
     this.broker.forget(this);
   }
 }

@@ -1,4 +1,5 @@
 import { isPayloadFormatValid, type PublishPacket, ReasonCode } from '@quorate/protocol';
+import { bump } from '../environment.ts';
 import { type CommandResult, writePublish, writePubrel } from '../state/index.ts';
 import { type Client, type IncomingSide, Proposed } from './client.ts';
 import { TOPIC_ALIAS_MAXIMUM, tooDeep } from './topic-limits.ts';
@@ -42,6 +43,8 @@ export class Incoming implements IncomingSide {
       if (this.#exchanges.get(packetId) === true) connection.sendAck('pubrec', packetId, ReasonCode.success);
       return;
     }
+    const { grant } = connection;
+    if (grant !== null && !grant.mayPublish(topic, qos, retain)) return this.#deny(packet, topic);
     if (!isPayloadFormatValid(packet.payload, packet.properties)) return this.#refuseFormat(packet);
     if (qos === 0 && !retain) {
       broker.publishQoS0(connection.session, topic, packet.properties, packet.payload);
@@ -61,6 +64,25 @@ export class Incoming implements IncomingSide {
     writePublish(writer, connection.epoch, qos, retain, remembered, topic, packet.properties, packet.payload);
     if (qos === 0) broker.proposer.added(broker.unowned, 0, 0);
     else broker.proposer.added(connection, qos === 1 ? Proposed.publish1 : Proposed.publish2, packetId);
+  }
+
+  /**
+   * Not in the log, and answered at once. 3.x is acknowledged all the same [MQTT-3.3.5-2, 3.1.1]: its acknowledgements can
+   * not say no.
+   */
+  #deny({ qos, packetId }: PublishPacket, topic: string): void {
+    const connection = this.#connection;
+    const { broker, session, version } = connection;
+    if (qos === 2 && this.#replicated && session?.incoming.has(packetId) === true) {
+      // It was published when that was allowed, and comes again as its PUBREC was lost. To say no now would be wrong, and
+      // would leave the identifier in use on one side only. Not by the log, where a PUBREL may be in front of it.
+      connection.sendAck('pubrec', packetId, ReasonCode.success);
+      return;
+    }
+    broker.denials.add(connection, 'publish', topic);
+    if (broker.denials.disconnect) return connection.fail('NOT_AUTHORIZED', `PUBLISH to '${topic}'`);
+    if (qos === 0 || version !== 5) bump(broker.counters.dropped, 'not_authorized');
+    if (qos > 0) connection.sendAck(qos === 1 ? 'puback' : 'pubrec', packetId, ReasonCode.notAuthorized);
   }
 
   /** 5.0 only. Nothing of the message stays: its Packet Identifier is free again [MQTT-4.3.3-9]. */

@@ -24,6 +24,7 @@ import {
   writeSettle,
 } from '../state/index.ts';
 import type { Client, OutgoingSide } from './client.ts';
+import { mayReceive } from './permissions.ts';
 import { rangesOf } from './ranges.ts';
 import { RetainedScan } from './retained-scan.ts';
 import { SharedDeliveries } from './shared-deliveries.ts';
@@ -43,6 +44,9 @@ const SCAN_MESSAGES = 2048;
 const SCAN_AHEAD = 1024;
 /** SUBSCRIBEs whose retained messages are being read, per client. */
 const MAX_SCANS = 16;
+
+/** Messages of which it is asked in one turn whether the client may have them. */
+const CHECKS = 256;
 
 const REMOVED = 0;
 
@@ -74,6 +78,13 @@ export class Outgoing implements OutgoingSide {
   #beginning = false;
   /** SUBSCRIBEs whose retained messages are being read, oldest first. */
   readonly #scans: RetainedScan[] = [];
+  /**
+   * Below it messages may have come by a subscription that the client may not have: they are looked at before they are
+   * sent. Infinity while such a subscription is on its way out of the session; then so is what comes past the queue.
+   */
+  #uncheckedBefore = 0;
+  /** Enough was looked at in this turn; the next one is asked for. */
+  #isCut = false;
 
   /** @param window messages that may be sent and not acknowledged */
   constructor(connection: Client, session: Session, window: number, packet: ConnectPacket) {
@@ -87,6 +98,30 @@ export class Outgoing implements OutgoingSide {
     this.#resendBefore = session.maybeSentBefore;
     this.#next = this.#queue.headSequence;
     this.#shared = new SharedDeliveries(connection, session, window);
+    // What waits here came while other rules held, or to another user.
+    if (connection.grant !== null && connection.sessionPresent) this.#uncheckedBefore = this.#queue.nextSequence;
+  }
+
+  restricting(): void {
+    this.#uncheckedBefore = Number.POSITIVE_INFINITY;
+  }
+
+  restricted(filters: readonly string[], more: boolean): void {
+    if (!more) this.#uncheckedBefore = this.#queue.nextSequence;
+    const kept = this.#scans.filter(({ request }) => !filters.includes(request.filter));
+    if (kept.length === this.#scans.length) return;
+    this.#scans.splice(0, this.#scans.length, ...kept);
+    if (kept.length === 0) this.#connection.broker.setScanning(this.#connection, false);
+  }
+
+  /** Counts it when not. */
+  #mayReceive(topic: string, qos: QoS): boolean {
+    const connection = this.#connection;
+    const { grant, session, broker } = connection;
+    if (grant === null || mayReceive(grant, session, topic, qos)) return true;
+    bump(broker.counters.dropped, 'not_authorized');
+    broker.denials.add(connection, 'queued_message', topic);
+    return false;
   }
 
   /** Messages sent and not acknowledged. */
@@ -102,6 +137,7 @@ export class Outgoing implements OutgoingSide {
 
   #take(message: Message, qos: QoS, retain: boolean, identifiers: readonly number[] | null): void {
     const { broker } = this.#connection;
+    if (this.#uncheckedBefore === Number.POSITIVE_INFINITY && !this.#mayReceive(message.topic, qos)) return;
     if (qos === 0) {
       this.#sendQoS0(message, retain, identifiers);
       return;
@@ -254,7 +290,14 @@ export class Outgoing implements OutgoingSide {
     // Entries settled behind our back (nothing does so today) must not hold the window's start.
     if (this.#next < queue.headSequence) this.#next = queue.headSequence;
     this.#beginning = false;
+    let checks = CHECKS;
+    this.#isCut = false;
     while (this.#next < queue.nextSequence && this.#flights.size < this.#window) {
+      if (this.#next < this.#uncheckedBefore && checks-- === 0) {
+        this.#isCut = true;
+        broker.continueLater(this.#connection);
+        break;
+      }
       if (this.#next - queue.headSequence >= PACKET_ID_SPAN || output.length >= WRITE_BYTES) break;
       if (socket.bufferedBytes + output.length >= bufferLimit) break;
       const item = queue.get(this.#next);
@@ -278,6 +321,11 @@ export class Outgoing implements OutgoingSide {
     }
     const { message, qos, retain } = item;
     const dup = sequence < this.#resendBefore;
+    // What comes over from a ledger may be older than the place that it gets here tells.
+    const isUnchecked = sequence < this.#uncheckedBefore || (item.share !== 0 && !this.#replicated);
+    if (isUnchecked && !this.#mayReceive(message.topic, qos)) {
+      return this.#withhold(sequence, dup && qos === 2);
+    }
     if (message.expiresAtMs <= broker.clusterNowMs && !dup) return this.#skip(sequence, 'expired');
     // [MQTT-3.1.2-25]: as if it had been sent and acknowledged.
     if (!this.#write(message, qos, retain, dup, packetIdOf(sequence), item.subscriptionIdentifiers)) {
@@ -287,6 +335,15 @@ export class Outgoing implements OutgoingSide {
     broker.counters.sent[qos]++;
   }
 
+  /**
+   * Not sent, and gone from the queue. Of a QoS 2 message that an earlier owner may have sent the client may still hold the
+   * Packet Identifier: PUBREL frees it, and brings nothing.
+   */
+  #withhold(sequence: number, release: boolean): void {
+    if (release) this.#sendPubrel(sequence);
+    else this.#settle(sequence);
+  }
+
   #skip(sequence: number, reason: string): void {
     bump(this.#connection.broker.counters.dropped, reason);
     this.#settle(sequence);
@@ -294,6 +351,7 @@ export class Outgoing implements OutgoingSide {
 
   /** More may be sent than was, once the socket has room. */
   get hasMore(): boolean {
+    if (this.#isCut) return false;
     const { headSequence, nextSequence } = this.#queue;
     if (this.#beginning) return false;
     return this.#next < nextSequence && this.#flights.size < this.#window && this.#next - headSequence < PACKET_ID_SPAN;

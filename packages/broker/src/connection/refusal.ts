@@ -9,6 +9,21 @@ export function isRefusalKnown(reasonCode: number, version: ProtocolVersion): bo
   return reasonCode === ReasonCode.unsupportedProtocolVersion || reasonCode === ReasonCode.clientIdentifierNotValid;
 }
 
+/** Reasons to close that CONNACK has no code for (MQTT 5.0 table 3-1), and what it says instead. */
+const CONNACK_CODES: ReadonlyMap<number, number> = new Map([
+  [ReasonCode.sessionTakenOver, ReasonCode.serverUnavailable],
+  [ReasonCode.serverShuttingDown, ReasonCode.serverUnavailable],
+  [ReasonCode.maximumConnectTime, ReasonCode.notAuthorized],
+]);
+
+/** The same for DISCONNECT (table 3-10). */
+const DISCONNECT_CODES: ReadonlyMap<number, number> = new Map([
+  [ReasonCode.badUserNameOrPassword, ReasonCode.notAuthorized],
+  [ReasonCode.badAuthenticationMethod, ReasonCode.notAuthorized],
+  [ReasonCode.banned, ReasonCode.administrativeAction],
+  [ReasonCode.serverUnavailable, ReasonCode.serverBusy],
+]);
+
 /**
  * CONNACK that refuses. 5.0 is told the sentence if that makes the packet no larger than the client takes [MQTT-3.2.2-19];
  * null when even the code alone is too large [MQTT-3.1.2-24].
@@ -19,7 +34,7 @@ export function encodeRefusal(
   version: ProtocolVersion,
   maximumPacketSizeBytes: number,
 ): Buffer | null {
-  const refusal = { sessionPresent: false, reasonCode };
+  const refusal = { sessionPresent: false, reasonCode: CONNACK_CODES.get(reasonCode) ?? reasonCode };
   if (version === 5 && sentence !== null) {
     const packet = encodeConnack({ ...refusal, reasonString: sentence }, version);
     if (packet.length <= maximumPacketSizeBytes) return packet;
@@ -30,6 +45,7 @@ export function encodeRefusal(
 
 /** DISCONNECT to a 5.0 client, with the sentence if that fits [MQTT-3.14.2-3]. */
 export function encodeGoodbye(reasonCode: number, sentence: string, maximumPacketSizeBytes: number): Buffer {
-  const packet = encodeDisconnect(reasonCode, sentence, null);
-  return packet.length <= maximumPacketSizeBytes ? packet : encodeDisconnect(reasonCode, null, null);
+  const code = DISCONNECT_CODES.get(reasonCode) ?? reasonCode;
+  const packet = encodeDisconnect(code, sentence, null);
+  return packet.length <= maximumPacketSizeBytes ? packet : encodeDisconnect(code, null, null);
 }

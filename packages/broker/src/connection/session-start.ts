@@ -5,8 +5,12 @@ import { Incoming } from './incoming.ts';
 import { Outgoing } from './outgoing.ts';
 import { TOPIC_ALIAS_MAXIMUM, tooDeep } from './topic-limits.ts';
 
-/** CONNECT: checks what one node can check, then claims the session in the log. */
-export function acceptConnect(connection: Client, packet: ConnectPacket): void {
+/** CONNECT: checks what one node can check without knowing who the client is; then `authenticate` asks that. */
+export function acceptConnect(
+  connection: Client,
+  packet: ConnectPacket,
+  authenticate: (connection: Client, packet: ConnectPacket) => void,
+): void {
   const { broker } = connection;
   connection.connectPacket = packet;
   connection.version = packet.protocolVersion;
@@ -17,7 +21,6 @@ export function acceptConnect(connection: Client, packet: ConnectPacket): void {
   // Congested: a client that comes and goes would pile up Connect commands, wills and all.
   if (broker.connectionCount > broker.limits.maxConnections || broker.congested)
     return connection.refuse('SERVER_BUSY');
-  if (packet.authenticationMethod !== null) return connection.refuse('BAD_AUTHENTICATION_METHOD');
   if (packet.clientId === '') {
     // [MQTT-3.1.3-8] of 3.1.1; 3.1 knows no empty client id at all.
     if (packet.protocolVersion === 3 || (packet.protocolVersion === 4 && !packet.cleanStart)) {
@@ -29,6 +32,15 @@ export function acceptConnect(connection: Client, packet: ConnectPacket): void {
   if (will !== null && (will.topic.startsWith('$SYS/') || tooDeep(will.topic, broker.limits.maxTopicLevels))) {
     return connection.refuse('TOPIC_NAME_INVALID');
   }
+  authenticate(connection, packet);
+}
+
+/** Claims the session of a client that may come in, in the log. */
+export function claim(connection: Client, packet: ConnectPacket): void {
+  const { broker } = connection;
+  // Again: to find out who it is may have taken long.
+  if (!broker.serving) return connection.refuse('SERVER_UNAVAILABLE');
+  if (broker.congested) return connection.refuse('SERVER_BUSY');
   // [MQTT-3.1.2-24]
   const { maximumPacketSizeBytes } = packet;
   if (maximumPacketSizeBytes < Number.POSITIVE_INFINITY) {
@@ -45,7 +57,7 @@ export function acceptConnect(connection: Client, packet: ConnectPacket): void {
     protocolVersion: packet.protocolVersion,
     sessionExpiryIntervalSec,
     receiveMaximum: Math.min(packet.receiveMaximum, broker.limits.maxInflightMessages),
-    will,
+    will: packet.will,
   });
   broker.proposer.added(connection, Proposed.connect, 0);
 }
@@ -59,14 +71,27 @@ export function claimed(connection: Client, result: CommandResult): void {
   const { epoch } = session;
   connection.session = session;
   connection.epoch = epoch;
+  connection.sessionPresent = sessionPresent;
   if (connection.phase !== 'closed') {
     connection.phase = 'fencing';
     broker.own(epoch, connection);
+    // Whoever had the session before may have been allowed more.
+    if (connection.grant !== null && session.subscriptions.size > 0) {
+      connection.reviewed = false;
+      broker.reviews.add(connection);
+    }
   }
   broker.fencing.claim(epoch, connection.clientId, previousOwner, () => {
-    if (connection.phase === 'closed') giveBack(connection, epoch);
-    else goLive(connection, session, sessionPresent);
+    if (connection.phase === 'closed') return giveBack(connection, epoch);
+    connection.phase = 'reviewing';
+    goLiveIfReviewed(connection);
   });
+}
+
+/** Nobody else has the session. It is served once nothing is in it that the client may not have. */
+export function goLiveIfReviewed(connection: Client): void {
+  const { phase, session, reviewed, restrictions } = connection;
+  if (phase === 'reviewing' && session !== null && reviewed && restrictions.length === 0) goLive(connection, session);
 }
 
 /** The client went before CONNACK: its will does not count, it was never accepted. */
@@ -76,8 +101,8 @@ function giveBack(connection: Client, epoch: number): void {
   broker.proposer.added(broker.unowned, 0, 0);
 }
 
-function goLive(connection: Client, session: Session, sessionPresent: boolean): void {
-  const { broker, connectPacket: packet } = connection;
+function goLive(connection: Client, session: Session): void {
+  const { broker, connectPacket: packet, sessionPresent } = connection;
   if (packet === null) return;
   const { limits } = broker;
   const window = Math.min(packet.receiveMaximum, limits.maxInflightMessages);
@@ -90,6 +115,7 @@ function goLive(connection: Client, session: Session, sessionPresent: boolean): 
   broker.environment.log.debug(
     {
       clientId: connection.clientId,
+      userName: connection.userName,
       remoteAddress: connection.socket.remoteAddress,
       sessionPresent,
       epoch: connection.epoch,
@@ -101,8 +127,9 @@ function goLive(connection: Client, session: Session, sessionPresent: boolean): 
 }
 
 /** CONNACK of an accepted CONNECT. Of the capabilities it names those that differ from what absence means. */
-function encodeSuccess({ broker, clientId, version }: Client, packet: ConnectPacket, sessionPresent: boolean): Buffer {
-  const { limits } = broker;
+function encodeSuccess(connection: Client, packet: ConnectPacket, sessionPresent: boolean): Buffer {
+  const { clientId, version, authentication } = connection;
+  const { limits } = connection.broker;
   const keepAliveSec = keepAliveOf(packet, limits.maxKeepAliveSec);
   return encodeConnack(
     {
@@ -113,6 +140,9 @@ function encodeSuccess({ broker, clientId, version }: Client, packet: ConnectPac
       topicAliasMaximum: TOPIC_ALIAS_MAXIMUM,
       ...(packet.clientId === '' && { assignedClientId: clientId }),
       ...(keepAliveSec !== packet.keepAliveSec && { serverKeepAliveSec: keepAliveSec }),
+      // [MQTT-4.12.0-5]
+      ...(authentication !== null && { authenticationMethod: authentication.method }),
+      ...(authentication?.data != null && { authenticationData: authentication.data }),
     },
     version,
   );

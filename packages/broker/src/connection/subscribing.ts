@@ -9,6 +9,7 @@ import {
 } from '@quorate/protocol';
 import { type CommandResult, writeSubscribe, writeUnsubscribe } from '../state/index.ts';
 import { type Client, Proposed } from './client.ts';
+import { maySubscribe } from './permissions.ts';
 import { tooDeep } from './topic-limits.ts';
 
 /** SUBSCRIBE and UNSUBSCRIBE in flight per client; more are not needed by anybody and would only cost memory. */
@@ -26,14 +27,21 @@ export function handleSubscribe(connection: Client, packet: SubscribePacket): vo
   const accepted = [];
   const reasonCodes: (number | null)[] = [];
   for (const request of packet.subscriptions) {
-    const refusal = refusalOf(connection, request.filter, room);
+    const refusal = refusalOf(connection, request.filter, room) ?? denialOf(connection, request);
+    // Closed for it.
+    if (connection.phase !== 'live') return;
     reasonCodes.push(refusal);
     if (refusal !== null) continue;
     accepted.push(connection.bridge ? asBridge(request) : request);
     if (!session.subscriptions.has(request.filter)) room--;
   }
   const { packetId, subscriptionIdentifier } = packet;
-  connection.pendingSubscriptions.push({ packetId, reasonCodes, filters: accepted.map((request) => request.filter) });
+  connection.pendingSubscriptions.push({
+    packetId,
+    reasonCodes,
+    filters: accepted.map((request) => request.filter),
+    qos: accepted.map((request) => request.qos),
+  });
   // Without an accepted filter too it goes through the log: answers keep the order of the requests.
   const { epoch } = connection;
   writeSubscribe(broker.proposer.open(), { epoch, subscriptionIdentifier, subscriptions: accepted });
@@ -62,6 +70,18 @@ function refusalOf(connection: Client, filter: string, room: number): number | n
   return null;
 }
 
+/** The reason code that says that the client may not, or null. */
+function denialOf(connection: Client, { filter, qos }: SubscriptionRequest): number | null {
+  const { grant, broker } = connection;
+  if (grant === null || maySubscribe(grant, filter, qos)) return null;
+  broker.denials.add(connection, 'subscribe', filter);
+  // SUBACK of 3.1 knows no failure: it would say that the client has what it has not.
+  if (broker.denials.disconnect || connection.version === 3) {
+    connection.fail('NOT_AUTHORIZED', `SUBSCRIBE to '${filter}'`);
+  }
+  return ReasonCode.notAuthorized;
+}
+
 export function handleUnsubscribe(connection: Client, packet: UnsubscribePacket): void {
   const { broker, epoch } = connection;
   if (connection.pendingSubscriptions.length >= MAX_PENDING) {
@@ -69,7 +89,7 @@ export function handleUnsubscribe(connection: Client, packet: UnsubscribePacket)
   }
   if (!answerFits(connection, packet.filters.length)) return connection.fail('ANSWER_TOO_LARGE', 'UNSUBACK');
   const { packetId, filters } = packet;
-  connection.pendingSubscriptions.push({ packetId, reasonCodes: filters.map(() => null), filters: [] });
+  connection.pendingSubscriptions.push({ packetId, reasonCodes: filters.map(() => null), filters: [], qos: [] });
   writeUnsubscribe(broker.proposer.open(), { epoch, filters });
   broker.proposer.added(connection, Proposed.unsubscribe, packetId);
 }

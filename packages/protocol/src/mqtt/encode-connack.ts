@@ -1,4 +1,5 @@
 import {
+  binaryProperty,
   byteProperty,
   packet,
   propertySection,
@@ -44,6 +45,8 @@ const PROPERTIES: { readonly [K in Key]: readonly [id: number, encode: Encoder<N
   serverKeepAliveSec: [PropertyId.serverKeepAlive, uint16Property],
   responseInformation: [PropertyId.responseInformation, stringProperty],
   serverReference: [PropertyId.serverReference, stringProperty],
+  authenticationMethod: [PropertyId.authenticationMethod, stringProperty],
+  authenticationData: [PropertyId.authenticationData, binaryProperty],
 };
 
 const KEYS = Object.keys(PROPERTIES) as Key[];

@@ -1,4 +1,4 @@
-import { packet, propertySection, stringProperty, writeUint16 } from './fields.ts';
+import { binaryProperty, packet, propertySection, stringProperty, writeUint16 } from './fields.ts';
 import type { AckPacket, ProtocolVersion } from './packets.ts';
 import { PropertyId } from './property-id.ts';
 
@@ -10,6 +10,7 @@ const ACK_HEADERS: Readonly<Record<AckType, number>> = { puback: 0x40, pubrec: 0
 const SUBACK = 0x90;
 const UNSUBACK = 0xb0;
 const DISCONNECT = 0xe0;
+const AUTH = 0xf0;
 /** The lowest reason code that is a failure, and the only failure of a 3.1.1 SUBACK. */
 const FAILURE = 0x80;
 const NO_PROPERTIES = Buffer.from([0]);
@@ -70,6 +71,17 @@ export function encodeDisconnect(
   if (reasonString !== null) properties.push(stringProperty(PropertyId.reasonString, reasonString));
   if (serverReference !== null) properties.push(stringProperty(PropertyId.serverReference, serverReference));
   return packet(DISCONNECT, [Buffer.from([reasonCode]), propertySection(properties)]);
+}
+
+/**
+ * AUTH (MQTT 5.0 section 3.15): 0x18 asks for more, 0x00 ends a re-authentication. Without reason string and user properties, so
+ * these never make it larger than a client takes [MQTT-3.15.2-2, -3].
+ * @throws RangeError when method or data is longer than 65,535 bytes
+ */
+export function encodeAuth(reasonCode: number, method: string, data: Uint8Array | null): Buffer {
+  const properties = [stringProperty(PropertyId.authenticationMethod, method)];
+  if (data !== null) properties.push(binaryProperty(PropertyId.authenticationData, data));
+  return packet(AUTH, [Buffer.from([reasonCode]), propertySection(properties)]);
 }
 
 function withPacketId(firstByte: number, packetId: number, parts: readonly Uint8Array[]): Buffer {

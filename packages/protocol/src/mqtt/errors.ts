@@ -31,6 +31,7 @@ export const PROTOCOL_ERRORS = {
   DUPLICATE_PROPERTY: [protocolError, 'property appears more than once'],
   INVALID_PROPERTY_VALUE: [protocolError, 'property value is out of range'],
   AUTHENTICATION_METHOD_MISSING: [protocolError, 'authentication without an authentication method'],
+  AUTHENTICATION_UNFINISHED: [protocolError, 'only AUTH or DISCONNECT may come before the authentication has ended'],
   // CONNECT.
   UNKNOWN_PROTOCOL_NAME: [ReasonCode.unsupportedProtocolVersion, 'protocol name is neither MQTT nor MQIsdp'],
   UNSUPPORTED_PROTOCOL_VERSION: [ReasonCode.unsupportedProtocolVersion, 'protocol level is not supported'],

@@ -100,6 +100,10 @@ export function stringProperty(id: number, text: string): Buffer {
   return Buffer.concat([Buffer.from([id]), stringField(text)]);
 }
 
+export function binaryProperty(id: number, bytes: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from([id]), lengthPrefixed(bytes)]);
+}
+
 export function userProperty(name: string, value: string): Buffer {
   return Buffer.concat([Buffer.from([PropertyId.userProperty]), stringField(name), stringField(value)]);
 }

@@ -1,7 +1,15 @@
 export { decodePacket, readPacketId } from './decode.ts';
 export { type ConnectLimits, decodeConnect } from './decode-connect.ts';
 export { decodePublish } from './decode-publish.ts';
-export { type AckType, encodeDisconnect, encodeSuback, encodeUnsuback, PINGRESP, writeAck } from './encode.ts';
+export {
+  type AckType,
+  encodeAuth,
+  encodeDisconnect,
+  encodeSuback,
+  encodeUnsuback,
+  PINGRESP,
+  writeAck,
+} from './encode.ts';
 export { encodeConnack } from './encode-connack.ts';
 export { encodePublishQoS0, type PublishExtras, publishSizeBytes, writePublish } from './encode-publish.ts';
 export * from './errors.ts';

@@ -146,6 +146,9 @@ export interface Connack {
   readonly sharedSubscriptionAvailable?: boolean;
   readonly responseInformation?: string;
   readonly serverReference?: string;
+  /** That of CONNECT, when it had one [MQTT-4.12.0-5]. */
+  readonly authenticationMethod?: string;
+  readonly authenticationData?: Uint8Array;
   readonly userProperties?: readonly UserProperty[];
 }
 

@@ -39,6 +39,7 @@ const MAX_PIECES = 3;
  */
 export class Wire implements ClientSocket {
   readonly remoteAddress: string;
+  readonly peerCertificate = null;
   readonly serverEnd: ServerEnd;
   /** The node's side of it. Set right after the node has accepted it. */
   connection: Connection | null = null;

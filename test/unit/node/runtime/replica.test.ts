@@ -14,6 +14,7 @@ const PINGRESP = 0xd0;
 /** A client's socket: keeps the types of the packets that leave. */
 class FakeSocket {
   readonly remoteAddress = 'test';
+  readonly peerCertificate = null;
   readonly bufferedBytes = 0;
   readonly packets: number[] = [];
   ended = false;

@@ -1,5 +1,6 @@
 import {
   type Connack,
+  encodeAuth,
   encodeConnack,
   encodeDisconnect,
   encodeSuback,
@@ -50,6 +51,8 @@ test('CONNACK of 5.0 with everything', () => {
     sharedSubscriptionAvailable: true,
     responseInformation: 'resp/',
     serverReference: 'other:1883',
+    authenticationMethod: 'SCRAM-SHA-256',
+    authenticationData: Buffer.from([0, 255]),
     userProperties: [
       ['a', '1'],
       ['a', '2'],
@@ -74,6 +77,8 @@ test('CONNACK of 5.0 with everything', () => {
     sharedSubscriptionAvailable: true,
     responseInformation: 'resp/',
     serverReference: 'other:1883',
+    authenticationMethod: 'SCRAM-SHA-256',
+    authenticationData: { type: 'Buffer', data: [0, 255] },
     userProperties: { a: ['1', '2'] },
   });
 });
@@ -140,6 +145,19 @@ test('DISCONNECT', () => {
   const decoded = oracleDecode(encodeDisconnect(0x9c, 'moved €', 'n2:1883'), 5);
   assert.is(decoded['reasonCode'], 0x9c);
   assert.equal({ ...(decoded['properties'] as object) }, { reasonString: 'moved €', serverReference: 'n2:1883' });
+});
+
+test('AUTH', () => {
+  assert.equal(encodeAuth(0x18, 'm', null), bytes(0xf0, 6, 0x18, 4, 0x15, 'm'));
+  const decoded = oracleDecode(encodeAuth(0, 'SCRAM-SHA-256', Buffer.from([0, 255])), 5);
+  assert.is(decoded['reasonCode'], 0);
+  const properties = decoded['properties'] as { authenticationMethod: string; authenticationData: Buffer };
+  assert.is(properties.authenticationMethod, 'SCRAM-SHA-256');
+  assert.equal([...properties.authenticationData], [0, 255]);
+  assert.throws(
+    () => encodeAuth(0x18, 'm', Buffer.alloc(65_536)),
+    (error: Error) => error instanceof RangeError,
+  );
 });
 
 test('PINGRESP', () => {
