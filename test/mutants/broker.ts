@@ -9,6 +9,8 @@ const MACHINE = 'packages/broker/src/state/machine.ts';
 const STATE = 'packages/broker/src/state/state.ts';
 const LIFECYCLE = 'packages/broker/src/state/session-lifecycle.ts';
 const COMMANDS = 'packages/broker/src/state/session-commands.ts';
+const SHARING = 'packages/broker/src/state/sharing.ts';
+const SHARED_DELIVERIES = 'packages/broker/src/connection/shared-deliveries.ts';
 const ROUTING = 'packages/broker/src/state/routing.ts';
 const RESTORE = 'packages/broker/src/state/restore.ts';
 
@@ -136,8 +138,22 @@ export const BROKER_MUTANTS: readonly Mutant[] = [
     'settled-not-in-checkpoint',
     'a checkpoint holds what was acknowledged',
     COMMANDS,
-    '  if (queue === null) return OK;\n  state.changingQueue(session);\n',
-    '  if (queue === null) return OK;\n',
+    '  state.changingQueue(session);\n  const { ranges, received } = command;\n',
+    '  const { ranges, received } = command;\n',
+  ),
+  mutant(
+    'shared-not-taken-back',
+    'what a member of a share group did not acknowledge goes to another',
+    SHARING,
+    'if (!keeps && session.held > 0) takeBack(',
+    'if (keeps && session.held > 0) takeBack(',
+  ),
+  mutant(
+    'shared-sent-before-begun',
+    'a QoS 2 message of a share group is sent when it is in the log that it will be',
+    SHARED_DELIVERIES,
+    'return share !== 0 && qos === 2 && state === ItemState.queued;',
+    'return share !== 0 && qos === 2 && state === ItemState.received;',
   ),
   mutant(
     'cleared-retained-not-in-checkpoint',

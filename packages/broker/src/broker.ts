@@ -68,6 +68,7 @@ const DROP_LABELS: Record<DropReason, string> = {
   queueFull: 'queue_full',
   expired: 'expired',
   retainedQuotaExceeded: 'retained_quota_exceeded',
+  shareQueueFull: 'share_queue_full',
 };
 const SETTLE_INTERVAL_MS = 50;
 const TIME_CHECK_INTERVAL_MS = 500;
@@ -269,7 +270,7 @@ export class Broker implements StateSink, Host, Deliverers {
     this.reviews.run(this.congested);
     for (let at = 0; at < this.dirty.length; at++) {
       const connection = this.dirty[at] as Connection;
-      connection.outgoing?.proposePubrecs();
+      connection.outgoing?.proposeUrgent();
       connection.flush();
     }
     this.dirty.length = 0;

@@ -12,7 +12,7 @@ export interface Answer {
 
 /** What to send. */
 export interface Request {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Sent as JSON; nothing is sent when absent. */
   readonly body?: unknown;
   readonly timeoutMs: number;

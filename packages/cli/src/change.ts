@@ -26,7 +26,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 
 /** A change that is asked of the cluster. */
 export interface Change extends Pick<Request, 'body'> {
-  readonly method: 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly path: string;
   /** To follow "cannot": `join n4`. */
   readonly what: string;

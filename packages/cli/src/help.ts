@@ -8,6 +8,7 @@ Usage:
   quorate join             admit a node to a running cluster: grow it, or replace a dead node
   quorate remove           take a node out of a running cluster
   quorate transfer-leader  let another node lead
+  quorate settings         show or change what the whole cluster goes by
   quorate user             users and their passwords
   quorate acl              who may publish and subscribe to what
   quorate ban              clients, users and addresses that are kept out
@@ -102,6 +103,24 @@ Usage: quorate transfer-leader [--to ID] [--url URL]
 
 Example:
   quorate transfer-leader --to n2
+`;
+
+/** What `quorate settings --help` prints. */
+export const SETTINGS_HELP = `Shows the settings of the cluster, or changes some. They hold on all nodes at once, and outlive restarts.
+
+Usage: quorate settings [KEY=VALUE ...] [--url URL]
+
+  --url URL   HTTP address of any member (default: http://127.0.0.1:18083, then 18084, 18085)
+
+Settings:
+  sharedSubscriptionStrategy   who of the members of a shared subscription gets a message:
+                                 round_robin     each in turn (default)
+                                 sticky          the same one while it is connected and keeps up
+                                 hash_client_id  by the publisher: its messages stay in order
+                                 hash_topic      by the topic: its messages stay in order
+
+Example:
+  quorate settings sharedSubscriptionStrategy=hash_topic
 `;
 
 /** What stands above the list of keys in `quorate start --help`. */

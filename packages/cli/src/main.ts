@@ -12,6 +12,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['join', async (args) => (await import('./commands/join.ts')).join(args)],
   ['remove', async (args) => (await import('./commands/remove.ts')).remove(args)],
   ['transfer-leader', async (args) => (await import('./commands/transfer-leader.ts')).transferLeader(args)],
+  ['settings', async (args) => (await import('./commands/settings.ts')).settings(args)],
   ['user', async (args) => (await import('./commands/user.ts')).user(args)],
   ['acl', async (args) => (await import('./commands/acl.ts')).acl(args)],
   ['ban', async (args) => (await import('./commands/ban.ts')).ban(args)],

@@ -15,6 +15,7 @@ import type { SelfDescription } from './runtime/identity.ts';
 import { observe } from './runtime/observe.ts';
 import { Replica } from './runtime/replica.ts';
 import type { ReplicaObserver } from './runtime/replica-options.ts';
+import { Settings } from './runtime/settings.ts';
 import { createView } from './runtime/view.ts';
 import { newPeerCounters, type PeerCounters, type PeerHandlers, PeerTransport } from './transport/index.ts';
 
@@ -137,6 +138,7 @@ async function open(config: NodeConfig, logger: Logger, closers: Closers): Promi
     version: VERSION,
     admin: replica.membership.admin,
     identity: identityPart.admin(),
+    settings: new Settings(broker),
   });
   closers.push(() => closeHttp(http));
   closers.push(() => {

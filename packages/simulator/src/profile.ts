@@ -123,6 +123,10 @@ function drawClients(rng: Rng, readQos: readonly (0 | 1)[]): ClientPlan[] {
     expirySec: 60,
     will: { topic: 'will/c', qos: 2, retain: false, delaySec: 1 + rng.below(3) },
   });
+  for (let i = 0; i < 2; i++) add(`share${i}`, { subscriptions: [{ filter: '$share/kept/t/#', qos: 2 }] });
+  for (const clean of [false, true]) {
+    add(clean ? 'cleanshare' : 'share2', { clean, subscriptions: [{ filter: '$share/mixed/t/#', qos: 2 }] });
+  }
   add('churner', { churns: true, subscriptions: STREAMS.map((filter) => ({ filter, qos: 1 as const })) });
   const register: PublishPlan = { topics: REGISTERS, qos: [1], everyMs: 150, window: 1, retain: true };
   for (let i = 0; i < 2; i++) add(`writer${i}`, { publishes: register });

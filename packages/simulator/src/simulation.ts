@@ -9,6 +9,7 @@ import { Reference } from './check/reference.ts';
 import { RegisterChecker } from './check/register-checker.ts';
 import { ServingChecker } from './check/serving-checker.ts';
 import { SessionChecker } from './check/session-checker.ts';
+import { ShareChecker } from './check/share-checker.ts';
 import { Client, type ClientWatcher } from './client/client.ts';
 import { Cluster } from './cluster/cluster.ts';
 import type { DiskMutation } from './cluster/disk.ts';
@@ -77,6 +78,7 @@ class Simulation {
   readonly #registers: RegisterChecker;
   readonly #deliveries: DeliveryChecker;
   readonly #sessions: SessionChecker;
+  readonly #shares: ShareChecker;
   readonly #cluster: Cluster;
   readonly #clients: Client[];
   readonly #faults: FaultInjector;
@@ -96,6 +98,7 @@ class Simulation {
     this.#registers = new RegisterChecker(this.#reference, nowMs);
     this.#deliveries = new DeliveryChecker(nowMs, (payload) => this.#reference.publishedAt.has(payload));
     this.#sessions = new SessionChecker(nowMs, () => world.counts.has('clock jump'));
+    this.#shares = new ShareChecker(nowMs);
     const leaseMs = profile.tuning.leaseMs / (1 - profile.drift) + ROUNDING_MS;
     this.#serving = new ServingChecker({ world, reference: this.#reference, leaseMs });
     this.#cluster = this.#createCluster(profile, options.mutation ?? {});
@@ -164,7 +167,7 @@ class Simulation {
       lookAtMs = world.nowMs + LOOK_EVERY_MS;
       if (world.nowMs < deadlineMs) continue;
       // A subscriber that takes one message at a time may have a long queue: it must get shorter, that is all.
-      const left = this.#deliveries.missing(Number.POSITIVE_INFINITY).length;
+      const left = this.#missing(Number.POSITIVE_INFINITY).length;
       if (left > 0 && left < backlog && world.nowMs < healedMs + MAX_DRAIN_MS) {
         backlog = left;
         deadlineMs += DRAIN_LOOK_MS;
@@ -269,10 +272,12 @@ class Simulation {
       publishing: (client, { topic, payload, qos, retain, expirySec }, again) => {
         if (retain && !again) this.#registerWrites.set(`${client.name} ${payload} ${topic}`, world.nowMs);
         this.#deliveries.publishing(client, topic, payload, qos, expirySec > 0);
+        this.#shares.publishing(client, topic, payload, qos, expirySec > 0);
         if (expirySec > 0) this.#serving.expires(payload, expirySec);
       },
       acknowledged: (client, { topic, payload, retain }) => {
         this.#deliveries.acknowledged(payload);
+        this.#shares.acknowledged(payload);
         if (!retain) return;
         const askedMs = this.#registerWrites.get(`${client.name} ${payload} ${topic}`) ?? world.nowMs;
         this.#registers.written(topic, payload === '' ? null : payload, askedMs);
@@ -283,10 +288,13 @@ class Simulation {
       subscribed: (client, filter, qos) => {
         if (client.plan.clientId === 'watcher') this.#sessions.watching();
         this.#deliveries.subscribed(client, filter, qos);
+        this.#shares.subscribed(client, filter);
       },
       unsubscribing: () => {},
       delivered: (client, message) => {
-        if (client.plan.clientId === 'watcher') this.#sessions.will(message.payload);
+        const group = ShareChecker.nameOf(client);
+        if (group !== null) this.#shares.delivery(client, group, message);
+        else if (client.plan.clientId === 'watcher') this.#sessions.will(message.payload);
         else if (!message.topic.startsWith('will/') && message.payload !== '')
           this.#deliveries.delivery(client, message);
       },
@@ -340,7 +348,11 @@ class Simulation {
       );
     }
     if (open.length > 0) return open;
-    return [...this.#deliveries.missing(3), ...this.#sessions.missing()];
+    return [...this.#missing(3), ...this.#sessions.missing()];
+  }
+
+  #missing(limit: number): string[] {
+    return [...this.#deliveries.missing(limit), ...this.#shares.missing(limit)];
   }
 
   #compareAll(): void {
@@ -361,6 +373,7 @@ class Simulation {
     world.count('messages that could expire', this.#serving.expiring);
     world.count('messages published', this.#deliveries.published);
     world.count('messages delivered', this.#deliveries.delivered);
+    world.count('shared messages delivered', this.#shares.delivered);
     world.count('registers read', this.#registers.reads);
   }
 }

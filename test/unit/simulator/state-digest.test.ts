@@ -1,4 +1,4 @@
-import { ItemState, Message, MessageQueue, Session, State } from '@quorate/broker';
+import { ItemState, Message, MessageQueue, Session, ShareGroup, State } from '@quorate/broker';
 import { describeState, StateDigest } from '@quorate/simulator';
 import { assert, suite } from '../../support/suite.ts';
 
@@ -27,7 +27,7 @@ function session(number: number, clientId: string): Session {
   made.incoming.add(9);
   made.queue = new MessageQueue(4);
   for (let id = 1; id <= 3; id++) {
-    const flags = { qos: 1 as const, retain: false, subscriptionIdentifiers: id === 2 ? [5] : null };
+    const flags = { qos: 1 as const, retain: false, subscriptionIdentifiers: id === 2 ? [5] : null, share: 0 };
     made.queue.push({ message: message(id, 'a/b', id * 1_000), ...flags, state: ItemState.queued });
   }
   return made;
@@ -93,6 +93,23 @@ const CHANGES: Readonly<Record<string, (of: State) => void>> = {
   'a QoS': (of) => ((queueOf(of).get(6) as { qos: number }).qos = 2),
   'a payload, in place': (of) => ((queueOf(of).get(6)?.message.payload as Uint8Array)[0] = 0),
   'when a message expires': (of) => ((queueOf(of).get(6)?.message as { expiresAtMs: number }).expiresAtMs += 1),
+  'whose a message is': (of) => ((queueOf(of).get(6) as { share: number }).share = 1),
+  'who published it': (of) => ((queueOf(of).get(6)?.message as { publisherHash: number }).publisherHash = 1),
+  'how many are shared': (of) => (sessionOf(of).held = 1),
+  'a ledger': (of) => {
+    sessionOf(of).ledger = queueOf(of);
+    sessionOf(of).queue = null;
+  },
+  'the strategy': (of) => (of.sharedStrategy = 'sticky'),
+  'a share group': (of) => of.addGroup(new ShareGroup(7, '$share/g/a')),
+  'whom it chose': (of) => {
+    of.addGroup(new ShareGroup(7, '$share/g/a'));
+    (of.groups.get(7) as ShareGroup).last = 1;
+  },
+  'what it keeps': (of) => {
+    of.addGroup(new ShareGroup(7, '$share/g/a'));
+    of.groups.get(7)?.queue.push(message(9, 'a', 1));
+  },
   'a retained message less': (of) => of.retained.delete('r/1'),
   'a retained message, in place': (of) => ((of.retained.get('r/1')?.payload as Uint8Array)[2] = 0),
 };

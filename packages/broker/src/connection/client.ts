@@ -105,7 +105,8 @@ export interface OutgoingSide {
   puback(packetId: number): void;
   pubrec(packetId: number, reasonCode: number): void;
   pubcomp(packetId: number): void;
-  proposePubrecs(): void;
+  /** What must not wait for the next tick. */
+  proposeUrgent(): void;
   proposeSettled(): void;
 }
 

@@ -457,7 +457,7 @@ export class Connection implements Client {
   #leave(publishWill: boolean, sessionExpiryIntervalSec: number | null, kind = 0): void {
     // While fencing, the session is given back when the fence is down: earlier, the next owner would not wait for it.
     if (this.epoch === 0 || this.phase === 'fencing') return;
-    this.outgoing?.proposePubrecs();
+    this.outgoing?.proposeUrgent();
     this.outgoing?.proposeSettled();
     const { proposer } = this.broker;
     const counts = publishWill && willCounts(this);

@@ -25,7 +25,9 @@ import {
 } from '../state/index.ts';
 import type { Client, OutgoingSide } from './client.ts';
 import { mayReceive } from './permissions.ts';
+import { rangesOf } from './ranges.ts';
 import { RetainedScan } from './retained-scan.ts';
+import { SharedDeliveries } from './shared-deliveries.ts';
 import { TopicAliases } from './topic-aliases.ts';
 
 /** Where one in-flight message stands (MQTT 5.0 section 4.3). */
@@ -69,6 +71,11 @@ export class Outgoing implements OutgoingSide {
   /** Acknowledged and not yet proposed. */
   #settled: number[] = [];
   #pubrecs: number[] = [];
+  /** Among the settled are shared messages: their group has others for this client. */
+  #urgent = false;
+  readonly #shared: SharedDeliveries;
+  /** The next message waits until its beginning is in the log. */
+  #beginning = false;
   /** SUBSCRIBEs whose retained messages are being read, oldest first. */
   readonly #scans: RetainedScan[] = [];
   /**
@@ -90,6 +97,7 @@ export class Outgoing implements OutgoingSide {
     this.#version = connection.version;
     this.#resendBefore = session.maybeSentBefore;
     this.#next = this.#queue.headSequence;
+    this.#shared = new SharedDeliveries(connection, session, window);
     // What waits here came while other rules held, or to another user.
     if (connection.grant !== null && connection.sessionPresent) this.#uncheckedBefore = this.#queue.nextSequence;
   }
@@ -134,7 +142,9 @@ export class Outgoing implements OutgoingSide {
       this.#sendQoS0(message, retain, identifiers);
       return;
     }
-    const { count, sizeBytes } = this.#queue;
+    // What was given out of share groups is bounded by the window, and not this client's doing.
+    const count = this.#queue.count - this.#shared.count;
+    const sizeBytes = this.#queue.sizeBytes - this.#shared.sizeBytes;
     const { maxQueuedMessages, maxQueuedBytes } = broker.limits;
     // One message is taken in any case: a bound smaller than it would close every client that subscribes to it.
     if (count >= maxQueuedMessages || (count > 0 && sizeBytes + message.sizeBytes > maxQueuedBytes)) {
@@ -142,7 +152,7 @@ export class Outgoing implements OutgoingSide {
       this.#connection.fail('SLOW_CONSUMER', `${count} messages of ${sizeBytes} bytes wait for this client`);
       return;
     }
-    this.#queue.push({ message, qos, retain, subscriptionIdentifiers: identifiers, state: ItemState.queued });
+    this.#queue.push({ message, qos, retain, subscriptionIdentifiers: identifiers, state: ItemState.queued, share: 0 });
     this.#connection.markDirty();
   }
 
@@ -276,8 +286,10 @@ export class Outgoing implements OutgoingSide {
     const { output, broker, socket } = this.#connection;
     const queue = this.#queue;
     const bufferLimit = broker.limits.maxOutgoingBufferBytes;
+    if (!this.#replicated) this.#shared.takeOver(queue);
     // Entries settled behind our back (nothing does so today) must not hold the window's start.
     if (this.#next < queue.headSequence) this.#next = queue.headSequence;
+    this.#beginning = false;
     let checks = CHECKS;
     this.#isCut = false;
     while (this.#next < queue.nextSequence && this.#flights.size < this.#window) {
@@ -288,8 +300,13 @@ export class Outgoing implements OutgoingSide {
       }
       if (this.#next - queue.headSequence >= PACKET_ID_SPAN || output.length >= WRITE_BYTES) break;
       if (socket.bufferedBytes + output.length >= bufferLimit) break;
+      const item = queue.get(this.#next);
+      if (item !== null && SharedDeliveries.mustBegin(item)) {
+        this.#beginning = true;
+        this.#shared.begin(queue, this.#next, this.#window - this.#flights.size);
+        break;
+      }
       const sequence = this.#next++;
-      const item = queue.get(sequence);
       if (item !== null) this.#send(sequence, item);
     }
   }
@@ -304,7 +321,9 @@ export class Outgoing implements OutgoingSide {
     }
     const { message, qos, retain } = item;
     const dup = sequence < this.#resendBefore;
-    if (sequence < this.#uncheckedBefore && !this.#mayReceive(message.topic, qos)) {
+    // What comes over from a ledger may be older than the place that it gets here tells.
+    const isUnchecked = sequence < this.#uncheckedBefore || (item.share !== 0 && !this.#replicated);
+    if (isUnchecked && !this.#mayReceive(message.topic, qos)) {
       return this.#withhold(sequence, dup && qos === 2);
     }
     if (message.expiresAtMs <= broker.clusterNowMs && !dup) return this.#skip(sequence, 'expired');
@@ -334,15 +353,20 @@ export class Outgoing implements OutgoingSide {
   get hasMore(): boolean {
     if (this.#isCut) return false;
     const { headSequence, nextSequence } = this.#queue;
+    if (this.#beginning) return false;
     return this.#next < nextSequence && this.#flights.size < this.#window && this.#next - headSequence < PACKET_ID_SPAN;
   }
 
   #settle(sequence: number): void {
-    if (!this.#replicated) {
-      this.#queue.settle(sequence);
-      return;
+    if (this.#replicated) {
+      if ((this.#queue.get(sequence)?.share ?? 0) !== 0) this.#urgent = true;
+      this.#settled.push(sequence);
+    } else {
+      const item = this.#queue.settle(sequence);
+      if (item === null || item.share === 0) return;
+      this.#urgent = true;
+      this.#settled.push(this.#shared.settled(sequence, item));
     }
-    this.#settled.push(sequence);
     if (this.#settled.length === 1) this.#connection.broker.setSettling(this.#connection, true);
     if (this.#settled.length >= SETTLE_MESSAGES) this.proposeSettled();
   }
@@ -380,7 +404,7 @@ export class Outgoing implements OutgoingSide {
       this.#flights.set(sequence, Flight.committingPubrec);
       this.#pubrecs.push(sequence);
     } else {
-      this.#queue.markReceived(sequence);
+      this.#queue.mark(sequence, ItemState.received);
       this.#sendPubrel(sequence);
     }
     this.#connection.markDirty();
@@ -399,8 +423,13 @@ export class Outgoing implements OutgoingSide {
     this.#connection.markDirty();
   }
 
-  /** Proposes the PUBRECs of this turn, in one command. */
-  proposePubrecs(): void {
+  /** Proposes the PUBRECs of this turn in one command, and in another what made room for more shared messages. */
+  proposeUrgent(): void {
+    this.#proposePubrecs();
+    if (this.#urgent) this.proposeSettled();
+  }
+
+  #proposePubrecs(): void {
     if (this.#pubrecs.length === 0) return;
     const sequences = this.#pubrecs;
     this.#pubrecs = [];
@@ -422,6 +451,7 @@ export class Outgoing implements OutgoingSide {
     const { broker, epoch } = this.#connection;
     const ranges = rangesOf(this.#settled);
     this.#settled = [];
+    this.#urgent = false;
     broker.setSettling(this.#connection, false);
     writeSettle(broker.proposer.open(), { epoch, received: false, ranges });
     broker.proposer.added(broker.unowned, REMOVED, 0);
@@ -440,18 +470,4 @@ class PubrecBatch implements CommandOwner {
   commandApplied(_kind: number, _argument: number, result: CommandResult): void {
     if (result.kind === 'ok') this.#outgoing.pubrecsCommitted(this.#sequences);
   }
-}
-
-/** Pairs of first and count. Acknowledgements come in order, so one pair usually says it all. */
-export function rangesOf(sequences: readonly number[]): number[] {
-  const ranges: number[] = [];
-  for (const sequence of sequences) {
-    const last = ranges.length - 2;
-    if (last >= 0 && (ranges[last] as number) + (ranges[last + 1] as number) === sequence) {
-      ranges[last + 1] = (ranges[last + 1] as number) + 1;
-    } else {
-      ranges.push(sequence, 1);
-    }
-  }
-  return ranges;
 }

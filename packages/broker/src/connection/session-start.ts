@@ -141,7 +141,6 @@ function encodeSuccess(connection: Client, packet: ConnectPacket, sessionPresent
       receiveMaximum: limits.receiveMaximum,
       maximumPacketSizeBytes: limits.maxPacketSizeBytes,
       topicAliasMaximum: TOPIC_ALIAS_MAXIMUM,
-      sharedSubscriptionAvailable: false,
       ...(packet.clientId === '' && { assignedClientId: clientId }),
       ...(keepAliveSec !== packet.keepAliveSec && { serverKeepAliveSec: keepAliveSec }),
       // [MQTT-4.12.0-5]

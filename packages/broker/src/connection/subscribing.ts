@@ -62,18 +62,15 @@ function answerFits({ maximumPacketSizeBytes, version }: Client, filters: number
 
 /** 3.x can not ask for it: as mosquitto does, a bridge gets nothing back, and RETAIN as it was published. */
 function asBridge(request: SubscriptionRequest): SubscriptionRequest {
-  return { ...request, noLocal: true, retainAsPublished: true };
+  // [MQTT-3.8.3-4]
+  return { ...request, noLocal: !request.filter.startsWith('$share/'), retainAsPublished: true };
 }
 
 /** The reason code that refuses a filter, or null. */
 function refusalOf(connection: Client, filter: string, room: number): number | null {
   const { limits } = connection.broker;
-  if (filter.startsWith('$share/')) {
-    return parseSharedFilter(filter) === null
-      ? ReasonCode.topicFilterInvalid
-      : ReasonCode.sharedSubscriptionsNotSupported;
-  }
-  if (topicExcess(filter, limits) !== null) return ReasonCode.topicFilterInvalid;
+  const matching = filter.startsWith('$share/') ? parseSharedFilter(filter)?.filter : filter;
+  if (matching === undefined || topicExcess(matching, limits) !== null) return ReasonCode.topicFilterInvalid;
   if (room <= 0 && !connection.session?.subscriptions.has(filter)) return ReasonCode.quotaExceeded;
   return null;
 }

@@ -28,7 +28,7 @@ export interface TakenQueue {
  * @param deletedMessages loses those that are stored after all
  */
 export function takeQueue(session: Session, deletedMessages: Set<number>): TakenQueue {
-  const { queue, number, storedHead, storedNext, changedItems } = session;
+  const { tracked: queue, number, storedHead, storedNext, changedItems } = session;
   const end = session.endAtCheckpoint >= 0 ? session.endAtCheckpoint : (queue?.nextSequence ?? 0);
   session.endAtCheckpoint = -1;
   const holes: number[] = [];

@@ -1,8 +1,11 @@
+import { type TakenGroup, takeGroup } from './checkpoint-group.ts';
 import { type TakenQueue, takeQueue } from './checkpoint-queue.ts';
 import type { Message } from './message.ts';
 import {
   documentKey,
   documentRecord,
+  groupItemKey,
+  groupItemRecord,
   itemKey,
   itemRecord,
   memberRecord,
@@ -15,8 +18,12 @@ import {
   retainedRecord,
   type StateRecord,
   sessionRecord,
+  sharedStrategyKey,
+  sharedStrategyRecord,
 } from './records.ts';
 import type { Session } from './session.ts';
+import type { ShareGroup } from './share-group.ts';
+import { DEFAULT_SHARED_STRATEGY } from './share-strategy.ts';
 import { Dirty, type PendingCheckpoint, type State } from './state.ts';
 
 /** The records that bring the state store from the last checkpoint to this one, to be written in one atomic batch. */
@@ -49,6 +56,7 @@ export class CheckpointTaker implements CheckpointRecords, PendingCheckpoint {
   /** Taken before they changed, and still to be encoded. */
   readonly #keptQueues: TakenQueue[] = [];
   readonly #keptRetained: Message[] = [];
+  readonly #keptGroups: TakenGroup[] = [];
   readonly #steps: Iterator<void>;
   #done = false;
 
@@ -130,11 +138,16 @@ export class CheckpointTaker implements CheckpointRecords, PendingCheckpoint {
       if (member === undefined) this.#deletes.push(nameKey(RecordKind.member, nodeId));
       else this.#puts.push(memberRecord(member));
     }
+    if (!this.#changed.sharedStrategy) return;
+    const { sharedStrategy } = state;
+    if (sharedStrategy === DEFAULT_SHARED_STRATEGY) this.#deletes.push(sharedStrategyKey());
+    else this.#puts.push(sharedStrategyRecord(sharedStrategy));
   }
 
   /** Pauses behind every record. What is kept meanwhile is out of the sets by the time they come to it. */
   *#gather(): Generator<void, void> {
     const { sessions, queues, removedSessions, retained, deletedMessages, documents } = this.#changed;
+    const { groups, removedGroups } = this.#changed;
     const deletes = this.#deletes;
     for (const { collection, name, document } of documents.values()) {
       if (document === null) deletes.push(documentKey(collection, name));
@@ -149,12 +162,24 @@ export class CheckpointTaker implements CheckpointRecords, PendingCheckpoint {
         yield;
       }
     }
+    for (const { number, ids } of removedGroups) {
+      deletes.push(numberKey(RecordKind.group, number));
+      yield;
+      for (const id of ids) {
+        deletes.push(groupItemKey(number, id));
+        yield;
+      }
+    }
     for (const session of sessions) {
       this.keepSession(session);
       yield;
     }
     for (const session of queues) {
       yield* this.#encodeQueue(this.#takeQueue(session));
+    }
+    for (const group of groups) {
+      groups.delete(group);
+      yield* this.#encodeGroup(takeGroup(group, deletedMessages));
     }
     for (const topic of retained) {
       this.keepRetained(topic);
@@ -177,6 +202,27 @@ export class CheckpointTaker implements CheckpointRecords, PendingCheckpoint {
     }
     for (let queue = this.#keptQueues.pop(); queue !== undefined; queue = this.#keptQueues.pop()) {
       yield* this.#encodeQueue(queue);
+    }
+    for (let group = this.#keptGroups.pop(); group !== undefined; group = this.#keptGroups.pop()) {
+      yield* this.#encodeGroup(group);
+    }
+  }
+
+  *#encodeGroup({ number, record, gone, fresh, messages }: TakenGroup): Generator<void, void> {
+    this.#puts.push(record);
+    yield;
+    for (const id of gone) {
+      this.#deletes.push(groupItemKey(number, id));
+      yield;
+    }
+    for (const message of messages) {
+      message.detach();
+      this.#puts.push(messageRecord(message));
+      yield;
+    }
+    for (const { id } of fresh) {
+      this.#puts.push(groupItemRecord(number, id));
+      yield;
     }
   }
 
@@ -230,8 +276,20 @@ export class CheckpointTaker implements CheckpointRecords, PendingCheckpoint {
   }
 
   keepQueueEnd(session: Session): void {
-    if (session.endAtCheckpoint >= 0 || session.queue === null || !this.#changed.queues.has(session)) return;
-    session.endAtCheckpoint = session.queue.nextSequence;
+    const queue = session.tracked;
+    if (session.endAtCheckpoint >= 0 || queue === null || !this.#changed.queues.has(session)) return;
+    session.endAtCheckpoint = queue.nextSequence;
+  }
+
+  keepGroup(group: ShareGroup): void {
+    if (!this.#changed.groups.delete(group)) return;
+    const taken = takeGroup(group, this.#changed.deletedMessages);
+    if (taken.size > this.#smallQueue) {
+      this.#keptGroups.push(taken);
+      return;
+    }
+    const steps = this.#encodeGroup(taken);
+    while (steps.next().done !== true);
   }
 
   keepRetained(topic: string): void {

@@ -2,6 +2,7 @@ import type { MessageProperties, QoS, SubscriptionRequest, Will } from '@quorate
 import type { ByteReader, ByteWriter } from './bytes.ts';
 import { InvariantError } from './invariant.ts';
 import { readProperties, readWill, writeProperties, writeWill } from './properties.ts';
+import { SHARED_STRATEGIES, type SharedStrategy } from './share-strategy.ts';
 
 /**
  * The commands of the replicated state machine as bytes: [type u8][body length u32][body].
@@ -22,6 +23,8 @@ export const CommandType = {
   clusterInit: 12,
   member: 13,
   document: 14,
+  sharedStrategy: 20,
+  begin: 21,
 } as const;
 export type CommandType = (typeof CommandType)[keyof typeof CommandType];
 
@@ -98,6 +101,12 @@ export interface Settle {
   /** True for PUBREC: the message is received but not released; false: done with it. */
   readonly received: boolean;
   /** Pairs: first sequence number, count. */
+  readonly ranges: readonly number[];
+}
+
+/** Shared messages of QoS 2 that may be sent from here on, as ranges like those of `Settle`. */
+export interface Begin {
+  readonly epoch: number;
   readonly ranges: readonly number[];
 }
 
@@ -443,4 +452,33 @@ export function readSettle(reader: ByteReader): Settle {
   const ranges: number[] = [];
   for (let count = reader.u32() * 2; count > 0; count--) ranges.push(reader.integer());
   return { epoch, received, ranges };
+}
+
+export function writeBegin(writer: ByteWriter, value: Begin): void {
+  command(writer, CommandType.begin, () => {
+    writer.integer(value.epoch);
+    writer.u32(value.ranges.length / 2);
+    for (const number of value.ranges) writer.integer(number);
+  });
+}
+
+export function readBegin(reader: ByteReader): Begin {
+  const epoch = reader.integer();
+  const ranges: number[] = [];
+  for (let count = reader.u32() * 2; count > 0; count--) ranges.push(reader.integer());
+  return { epoch, ranges };
+}
+
+export function writeSharedStrategy(writer: ByteWriter, value: SharedStrategy): void {
+  command(writer, CommandType.sharedStrategy, () => writer.u8(SHARED_STRATEGIES.indexOf(value)));
+}
+
+/** @throws InvariantError for a strategy that a later version added: another one would make this node differ */
+export function readSharedStrategy(reader: ByteReader): SharedStrategy {
+  const place = reader.u8();
+  const strategy = SHARED_STRATEGIES[place];
+  if (strategy === undefined) {
+    throw new InvariantError(`shared subscription strategy ${place} is not known to this version: upgrade this node`);
+  }
+  return strategy;
 }

@@ -12,7 +12,9 @@ export { ItemState, MessageQueue, PACKET_ID_SPAN, packetIdOf, type QueueItem, se
 export { StateLoader } from './restore.ts';
 export { RetainedMessages } from './retained.ts';
 export { NEVER_EXPIRES, Session, type Subscription } from './session.ts';
+export { ShareGroup, type ShareMember } from './share-group.ts';
+export { DEFAULT_SHARED_STRATEGY, hashOf, pick, SHARED_STRATEGIES, type SharedStrategy } from './share-strategy.ts';
 export type { CommandResult, DocumentOutcome, DropReason, OwnershipLoss, RetainedRequest, StateSink } from './sink.ts';
 export { type NodeRecord, State } from './state.ts';
-export { SubscriptionTable, type Target } from './subscription-table.ts';
+export { type Matched, SubscriptionTable, type Target } from './subscription-table.ts';
 export { FilterTree, NameTree } from './topic-tree.ts';

@@ -9,6 +9,12 @@ export const StateLimits = {
   queuedMessagesPerSession: 100_000,
   /** Topic, payload and property bytes waiting in one session's replicated queue. */
   queuedBytesPerSession: 256 * 1024 * 1024,
+  /** Unsettled shared messages that one session is given, also when its Receive Maximum is larger. */
+  sharedInflightPerSession: 1024,
+  /** Messages waiting in one share group's queue; the newest is refused beyond it. */
+  queuedMessagesPerGroup: 100_000,
+  /** Their topic, payload and property bytes. */
+  queuedBytesPerGroup: 256 * 1024 * 1024,
   /** Retained messages in the whole cluster; a further topic is refused with Quota exceeded semantics. */
   retainedMessages: 4_000_000,
   /** Their topic, payload and property bytes. */

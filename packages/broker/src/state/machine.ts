@@ -5,8 +5,9 @@ import { CommandType } from './commands.ts';
 import { applyDocument } from './documents.ts';
 import { InvariantError, invariant } from './invariant.ts';
 import { applyMember } from './members.ts';
-import { publish, pubrel, settle, subscribe, unsubscribe } from './session-commands.ts';
+import { begin, publish, pubrel, settle, subscribe, unsubscribe } from './session-commands.ts';
 import { connect, disconnect, dropConnectionsOf, fireTimers } from './session-lifecycle.ts';
+import { setSharedStrategy } from './sharing.ts';
 import type { CommandResult, StateSink } from './sink.ts';
 import { State } from './state.ts';
 
@@ -93,7 +94,7 @@ export class StateMachine {
       case CommandType.publish:
         return publish(state, sink, commands.readPublish(reader));
       case CommandType.settle:
-        return settle(state, commands.readSettle(reader));
+        return settle(state, sink, commands.readSettle(reader));
       case CommandType.pubrel:
         return pubrel(state, commands.readPubrel(reader));
       case CommandType.connect:
@@ -103,7 +104,7 @@ export class StateMachine {
       case CommandType.subscribe:
         return subscribe(state, sink, commands.readSubscribe(reader));
       case CommandType.unsubscribe:
-        return unsubscribe(state, commands.readUnsubscribe(reader));
+        return unsubscribe(state, sink, commands.readUnsubscribe(reader));
       case CommandType.nodeUp:
         return this.#nodeUp(header, commands.readNodeUp(reader));
       case CommandType.nodeDown:
@@ -121,6 +122,11 @@ export class StateMachine {
         return applyMember(state, sink, commands.readMember(reader));
       case CommandType.document:
         return applyDocument(state, sink, commands.readDocument(reader));
+      case CommandType.sharedStrategy:
+        setSharedStrategy(state, sink, commands.readSharedStrategy(reader));
+        return OK;
+      case CommandType.begin:
+        return begin(state, sink, commands.readBegin(reader));
     }
     throw new InvariantError(`command type ${type} is not known to this version: upgrade this node`);
   }

@@ -19,6 +19,8 @@ export class Message implements OutgoingMessage {
   readonly sizeBytes: number;
   /** How many queues hold it. */
   references = 0;
+  /** Hash of the publisher's client id, once a share group has seen the message; else 0. */
+  publisherHash = 0;
   /** True once a checkpoint has handed it to the state store. */
   stored = false;
   /** Where it stands among the retained messages (`MessageLog`), or -1. Not replicated state. */

@@ -1,8 +1,10 @@
 import { invariant } from './invariant.ts';
 import type { Message } from './message.ts';
 
-/** Progress of one queued message. Stored: never reuse a value. */
-export const ItemState = { queued: 0, received: 1 } as const;
+/**
+ * Progress of one queued message. `begun`: a shared message of QoS 2 that may have been sent. Stored: never reuse a value.
+ */
+export const ItemState = { queued: 0, received: 1, begun: 2 } as const;
 export type ItemState = (typeof ItemState)[keyof typeof ItemState];
 
 export interface QueueItem {
@@ -12,6 +14,8 @@ export interface QueueItem {
   readonly subscriptionIdentifiers: readonly number[] | null;
   /** `received` once the PUBREC of a QoS 2 message is known: from then on only PUBREL is sent. */
   readonly state: ItemState;
+  /** Number of the share group that gave it, also when that is gone; 0 for none. */
+  readonly share: number;
 }
 
 /**
@@ -89,8 +93,8 @@ export class MessageQueue {
     return this.#items[this.#offset + sequence - this.#head] ?? null;
   }
 
-  /** Notes a PUBREC. In a new item: a checkpoint that is being gathered may still hold the old one. */
-  markReceived(sequence: number): void {
+  /** Notes progress, a PUBREC for one. In a new item: a checkpoint that is being gathered may still hold the old one. */
+  mark(sequence: number, state: ItemState): void {
     const item = this.get(sequence);
     if (item === null) return;
     this.#items[this.#offset + sequence - this.#head] = {
@@ -98,7 +102,8 @@ export class MessageQueue {
       qos: item.qos,
       retain: item.retain,
       subscriptionIdentifiers: item.subscriptionIdentifiers,
-      state: ItemState.received,
+      state,
+      share: item.share,
     };
   }
 

@@ -5,8 +5,10 @@ import type { DocumentRecord } from './documents.ts';
 import { invariant } from './invariant.ts';
 import { Message } from './message.ts';
 import { readProperties, readWill, writeProperties, writeWill } from './properties.ts';
-import type { QueueItem } from './queue.ts';
+import { ItemState, type QueueItem } from './queue.ts';
 import { Session } from './session.ts';
+import type { ShareGroup } from './share-group.ts';
+import { SHARED_STRATEGIES, type SharedStrategy } from './share-strategy.ts';
 import type { NodeRecord, State } from './state.ts';
 
 /**
@@ -24,6 +26,9 @@ export const RecordKind = {
   retained: 7,
   member: 8,
   document: 9,
+  group: 12,
+  groupItem: 13,
+  sharedStrategy: 14,
 } as const;
 
 const FORMAT = 1;
@@ -67,12 +72,20 @@ export function numberKey(kind: number, number: number): Uint8Array {
   return key;
 }
 
-export function itemKey(sessionNumber: number, sequence: number): Uint8Array {
+function pairKey(kind: number, first: number, second: number): Uint8Array {
   const key = Buffer.allocUnsafe(17);
-  key[0] = RecordKind.queueItem;
-  key.writeDoubleBE(sessionNumber, 1);
-  key.writeDoubleBE(sequence, 9);
+  key[0] = kind;
+  key.writeDoubleBE(first, 1);
+  key.writeDoubleBE(second, 9);
   return key;
+}
+
+export function itemKey(sessionNumber: number, sequence: number): Uint8Array {
+  return pairKey(RecordKind.queueItem, sessionNumber, sequence);
+}
+
+export function groupItemKey(groupNumber: number, messageId: number): Uint8Array {
+  return pairKey(RecordKind.groupItem, groupNumber, messageId);
 }
 
 function writeTime(timeMs: number): void {
@@ -193,10 +206,12 @@ export function readDocumentRecord(reader: ByteReader): DocumentRecord {
 function writeMessage(message: Message): void {
   writer.u8(FORMAT);
   writer.integer(message.id);
-  writer.u8(message.qos | (message.retain ? 4 : 0) | (message.properties !== null ? 8 : 0));
+  const { qos, retain, properties, publisherHash } = message;
+  writer.u8(qos | (retain ? 4 : 0) | (properties !== null ? 8 : 0) | (publisherHash !== 0 ? 16 : 0));
   writeTime(message.expiresAtMs);
   writer.string(message.topic);
-  if (message.properties !== null) writeProperties(writer, message.properties);
+  if (publisherHash !== 0) writer.u32(publisherHash >>> 0);
+  if (properties !== null) writeProperties(writer, properties);
   writer.raw(message.payload);
 }
 
@@ -206,9 +221,12 @@ export function readMessage(reader: ByteReader): Message {
   const flags = reader.u8();
   const expiresAtMs = readTime(reader);
   const topic = reader.string();
+  const publisherHash = (flags & 16) !== 0 ? reader.u32() | 0 : 0;
   const properties = (flags & 8) !== 0 ? readProperties(reader) : null;
   const payload = new Uint8Array(reader.rest());
-  return new Message(id, topic, (flags & 3) as QoS, (flags & 4) !== 0, properties, expiresAtMs, payload);
+  const message = new Message(id, topic, (flags & 3) as QoS, (flags & 4) !== 0, properties, expiresAtMs, payload);
+  message.publisherHash = publisherHash;
+  return message;
 }
 
 export function messageRecord(message: Message): StateRecord {
@@ -231,8 +249,9 @@ export function sessionRecord(session: Session): StateRecord {
     writer.u16(session.receiveMaximum);
     writeTime(session.expiresAtMs);
     writeTime(session.willAtMs);
-    writer.u8((session.queue !== null ? 1 : 0) | (session.will !== null ? 2 : 0));
-    if (session.will !== null) writeWill(writer, session.will);
+    const { queue, ledger, will } = session;
+    writer.u8((queue !== null ? 1 : 0) | (will !== null ? 2 : 0) | (ledger !== null ? 4 : 0));
+    if (will !== null) writeWill(writer, will);
     writer.u32(session.subscriptions.size);
     for (const subscription of session.subscriptions.values()) {
       writeSubscription(writer, subscription);
@@ -246,6 +265,7 @@ export interface SessionRecord {
   readonly session: Session;
   readonly owner: string | null;
   readonly hasQueue: boolean;
+  readonly hasLedger: boolean;
 }
 
 export function readSession(reader: ByteReader): SessionRecord {
@@ -270,18 +290,18 @@ export function readSession(reader: ByteReader): SessionRecord {
       identifier: identifier === NO_IDENTIFIER ? null : identifier,
     });
   }
-  return { session, owner: owner === '' ? null : owner, hasQueue: (flags & 1) !== 0 };
+  return { session, owner: owner === '' ? null : owner, hasQueue: (flags & 1) !== 0, hasLedger: (flags & 4) !== 0 };
 }
 
 /**
  * What changes with the traffic of a session, apart from its queue items.
  * @param nextSequence where the queue ends, or ended at the checkpoint
  */
-export function cursorRecord(session: Session, nextSequence = session.queue?.nextSequence ?? 0): StateRecord {
+export function cursorRecord(session: Session, nextSequence = session.tracked?.nextSequence ?? 0): StateRecord {
   const value = taken(() => {
     writer.u8(FORMAT);
     writer.integer(session.number);
-    writer.integer(session.queue?.headSequence ?? 0);
+    writer.integer(session.tracked?.headSequence ?? 0);
     writer.integer(nextSequence);
     writer.integer(session.maybeSentBefore);
     writer.u32(session.incoming.size);
@@ -315,11 +335,12 @@ export function itemRecord(sessionNumber: number, sequence: number, item: QueueI
     writer.integer(sessionNumber);
     writer.integer(sequence);
     writer.integer(item.message.id);
-    writer.u8(item.qos | (item.retain ? 4 : 0));
+    writer.u8(item.qos | (item.retain ? 4 : 0) | (item.share !== 0 ? 8 : 0));
     writer.u8(item.state);
     const identifiers = item.subscriptionIdentifiers ?? [];
     writer.u32(identifiers.length);
     for (const identifier of identifiers) writer.u32(identifier);
+    if (item.share !== 0) writer.integer(item.share);
   });
   return [itemKey(sessionNumber, sequence), value];
 }
@@ -330,8 +351,9 @@ export interface ItemRecord {
   readonly messageId: number;
   readonly qos: 1 | 2;
   readonly retain: boolean;
-  readonly state: 0 | 1;
+  readonly state: ItemState;
   readonly subscriptionIdentifiers: readonly number[] | null;
+  readonly share: number;
 }
 
 export function readItem(reader: ByteReader): ItemRecord {
@@ -340,7 +362,8 @@ export function readItem(reader: ByteReader): ItemRecord {
   const sequence = reader.integer();
   const messageId = reader.integer();
   const flags = reader.u8();
-  const state = reader.u8() === 1 ? 1 : 0;
+  const state = reader.u8() as ItemState;
+  invariant(state <= ItemState.begun, `state ${state} of a queue item is not known to this version: upgrade this node`);
   const identifiers: number[] = [];
   for (let count = reader.u32(); count > 0; count--) identifiers.push(reader.u32());
   return {
@@ -351,5 +374,60 @@ export function readItem(reader: ByteReader): ItemRecord {
     retain: (flags & 4) !== 0,
     state,
     subscriptionIdentifiers: identifiers.length > 0 ? identifiers : null,
+    share: (flags & 8) !== 0 ? reader.integer() : 0,
   };
+}
+
+export function groupRecord(group: ShareGroup): StateRecord {
+  const value = taken(() => {
+    writer.u8(FORMAT);
+    writer.integer(group.number);
+    writer.string(group.name);
+    writer.integer(group.last);
+  });
+  return [numberKey(RecordKind.group, group.number), value];
+}
+
+export interface GroupRecord {
+  readonly number: number;
+  readonly name: string;
+  readonly last: number;
+}
+
+export function readGroup(reader: ByteReader): GroupRecord {
+  readFormat(reader);
+  return { number: reader.integer(), name: reader.string(), last: reader.integer() };
+}
+
+export function groupItemRecord(groupNumber: number, messageId: number): StateRecord {
+  const value = taken(() => {
+    writer.u8(FORMAT);
+    writer.integer(groupNumber);
+    writer.integer(messageId);
+  });
+  return [groupItemKey(groupNumber, messageId), value];
+}
+
+export function readGroupItem(reader: ByteReader): { readonly groupNumber: number; readonly messageId: number } {
+  readFormat(reader);
+  return { groupNumber: reader.integer(), messageId: reader.integer() };
+}
+
+export function sharedStrategyKey(): Uint8Array {
+  return Uint8Array.of(RecordKind.sharedStrategy);
+}
+
+export function sharedStrategyRecord(strategy: SharedStrategy): StateRecord {
+  const value = taken(() => {
+    writer.u8(FORMAT);
+    writer.u8(SHARED_STRATEGIES.indexOf(strategy));
+  });
+  return [sharedStrategyKey(), value];
+}
+
+export function readSharedStrategyRecord(reader: ByteReader): SharedStrategy {
+  readFormat(reader);
+  const strategy = SHARED_STRATEGIES[reader.u8()];
+  invariant(strategy !== undefined, 'the shared subscription strategy is not known to this version: upgrade this node');
+  return strategy;
 }

@@ -7,13 +7,19 @@ import {
   RecordKind,
   readCursor,
   readDocumentRecord,
+  readGroup,
+  readGroupItem,
   readItem,
   readMemberRecord,
   readMessage,
   readMeta,
   readNode,
   readSession,
+  readSharedStrategyRecord,
 } from './records.ts';
+import type { Session } from './session.ts';
+import { ShareGroup } from './share-group.ts';
+import { addMember, isShared } from './sharing.ts';
 import { Dirty, State } from './state.ts';
 
 /**
@@ -24,6 +30,8 @@ export class StateLoader {
   readonly #state = new State();
   readonly #messages = new Map<number, Message>();
   readonly #nextSequences = new Map<number, number>();
+  /** Sessions by the filter of a shared subscription whose group has not come yet. */
+  readonly #sharing = new Map<string, Session[]>();
   #steps: Generator<void, void> | null = null;
 
   add(key: Uint8Array, value: Uint8Array): void {
@@ -61,20 +69,63 @@ export class StateLoader {
       }
       case RecordKind.document:
         return this.#state.documents.set(readDocumentRecord(reader));
+      case RecordKind.group:
+        return this.#addGroup(reader);
+      case RecordKind.groupItem:
+        return this.#addGroupItem(reader);
+      case RecordKind.sharedStrategy:
+        this.#state.sharedStrategy = readSharedStrategyRecord(reader);
+        return;
       default:
         throw new InvariantError(`state record of kind ${key[0]} is not known to this version: upgrade this node`);
     }
   }
 
   #addSession(reader: ByteReader): void {
-    const { session, owner, hasQueue } = readSession(reader);
+    const { session, owner, hasQueue, hasLedger } = readSession(reader);
     const state = this.#state;
     state.addSession(session);
     session.stored = true;
     if (hasQueue) session.queue = new MessageQueue();
+    if (hasLedger) session.ledger = new MessageQueue();
     if (owner !== null) state.setOwner(session, owner, session.epoch);
-    for (const subscription of session.subscriptions.values()) state.subscriptions.set(session, subscription);
+    for (const subscription of session.subscriptions.values()) {
+      if (isShared(subscription.filter)) this.#awaitGroup(session, subscription.filter);
+      else state.subscriptions.set(session, subscription);
+    }
     state.armTimers(session);
+  }
+
+  #awaitGroup(session: Session, name: string): void {
+    const others = this.#sharing.get(name);
+    if (others === undefined) this.#sharing.set(name, [session]);
+    else others.push(session);
+  }
+
+  #addGroup(reader: ByteReader): void {
+    const { number, name, last } = readGroup(reader);
+    const state = this.#state;
+    const group = new ShareGroup(number, name);
+    group.last = last;
+    group.stored = true;
+    state.addGroup(group);
+    const sessions = this.#sharing.get(name);
+    invariant(sessions !== undefined, `share group ${name} without members`);
+    for (const session of sessions) {
+      const subscription = session.subscriptions.get(name);
+      if (subscription !== undefined) addMember(state, group, session, subscription);
+    }
+    this.#sharing.delete(name);
+  }
+
+  #addGroupItem(reader: ByteReader): void {
+    const { groupNumber, messageId } = readGroupItem(reader);
+    const group = this.#state.groups.get(groupNumber);
+    const message = this.#messages.get(messageId);
+    invariant(group !== undefined, `message of unknown share group ${groupNumber}`);
+    invariant(message !== undefined, `share group ${groupNumber} keeps unknown message ${messageId}`);
+    group.queue.restore(message);
+    message.references++;
   }
 
   #addCursor(reader: ByteReader): void {
@@ -83,8 +134,9 @@ export class StateLoader {
     invariant(session !== undefined, `cursor of unknown session ${cursor.sessionNumber}`);
     session.maybeSentBefore = cursor.maybeSentBefore;
     for (const packetId of cursor.incoming) session.incoming.add(packetId);
-    if (session.queue === null) return;
-    session.queue = new MessageQueue(cursor.headSequence);
+    if (session.tracked === null) return;
+    if (session.queue === null) session.ledger = new MessageQueue(cursor.headSequence);
+    else session.queue = new MessageQueue(cursor.headSequence);
     session.storedHead = cursor.headSequence;
     session.storedNext = cursor.nextSequence;
     this.#nextSequences.set(session.number, cursor.nextSequence);
@@ -93,10 +145,12 @@ export class StateLoader {
   #addItem(item: ItemRecord): void {
     const session = this.#state.sessionsByNumber.get(item.sessionNumber);
     const message = this.#messages.get(item.messageId);
-    invariant(session?.queue != null, `queue item of unknown session ${item.sessionNumber}`);
+    const queue = session?.tracked;
+    invariant(session !== undefined && queue != null, `queue item of unknown session ${item.sessionNumber}`);
     invariant(message !== undefined, `queue item of unknown message ${item.messageId}`);
-    const { qos, retain, subscriptionIdentifiers, state } = item;
-    session.queue.restore(item.sequence, { message, qos, retain, subscriptionIdentifiers, state });
+    const { qos, retain, subscriptionIdentifiers, state, share } = item;
+    queue.restore(item.sequence, { message, qos, retain, subscriptionIdentifiers, state, share });
+    if (share !== 0) session.held++;
     message.references++;
   }
 
@@ -118,8 +172,9 @@ export class StateLoader {
   finish(appliedIndex: number, appliedTerm: number): State {
     const state = this.#state;
     for (const [sessionNumber, nextSequence] of this.#nextSequences) {
-      state.sessionsByNumber.get(sessionNumber)?.queue?.padTo(nextSequence);
+      state.sessionsByNumber.get(sessionNumber)?.tracked?.padTo(nextSequence);
     }
+    invariant(this.#sharing.size === 0, `no record of share group ${[...this.#sharing.keys()].join(', ')}`);
     for (const _ of this.#restoring()) {
       // In one go.
     }

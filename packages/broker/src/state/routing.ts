@@ -1,8 +1,9 @@
 import type { MessageProperties, QoS } from '@quorate/protocol';
-import { StateLimits } from './limits.ts';
 import { Message } from './message.ts';
 import { ItemState, type MessageQueue } from './queue.ts';
 import type { Session } from './session.ts';
+import { hashOf, hasRoomFor } from './share-strategy.ts';
+import { offer } from './sharing.ts';
 import type { StateSink } from './sink.ts';
 import type { State } from './state.ts';
 import { withoutNoLocal } from './subscription-table.ts';
@@ -21,8 +22,9 @@ export type Routed = 'matched' | 'noMatch' | 'retainedQuotaExceeded';
 /** Gives a message its place in the order of all messages, retains it if asked, and hands it to every subscriber. */
 export function route(state: State, sink: StateSink, publisher: Session, publication: Publication): Routed {
   const { topic, qos, retain, properties, payload } = publication;
-  const targets = state.subscriptions.match(topic);
-  if (targets.length === 0 && !retain) return 'noMatch';
+  const { targets, groups } = state.subscriptions.matchAll(topic);
+  const matched = targets.length > 0 || groups.length > 0;
+  if (!matched && !retain) return 'noMatch';
   const expiry = properties?.messageExpiryIntervalSec;
   const expiresAtMs = expiry === undefined ? Number.POSITIVE_INFINITY : state.nowMs + expiry * 1000;
   const message = new Message(state.nextMessageId++, topic, qos, retain, properties, expiresAtMs, payload);
@@ -49,7 +51,11 @@ export function route(state: State, sink: StateSink, publisher: Session, publica
       target.subscriptionIdentifiers,
     );
   }
-  return targets.length > 0 ? 'matched' : 'noMatch';
+  if (groups.length > 0) {
+    message.publisherHash = hashOf(publisher.clientId);
+    for (const group of groups) offer(state, sink, group, message, publisher);
+  }
+  return matched ? 'matched' : 'noMatch';
 }
 
 /** [MQTT-3.3.1-5] to [MQTT-3.3.1-7]: the newest retained message of a topic replaces the older, an empty payload removes it. */
@@ -93,16 +99,9 @@ export function handOver(
     return;
   }
   state.changingQueueEnd(session);
-  queue.push({ message, qos, retain, subscriptionIdentifiers, state: ItemState.queued });
+  queue.push({ message, qos, retain, subscriptionIdentifiers, state: ItemState.queued, share: 0 });
   message.references++;
   if (session.owner !== null) sink.queued(session);
-}
-
-function hasRoomFor(queue: MessageQueue, message: Message): boolean {
-  return (
-    queue.count < StateLimits.queuedMessagesPerSession &&
-    queue.sizeBytes + message.sizeBytes <= StateLimits.queuedBytesPerSession
-  );
 }
 
 /**
@@ -115,7 +114,7 @@ function dropExpired(state: State, sink: StateSink, session: Session, queue: Mes
     const item = queue.get(queue.headSequence);
     if (item === null || item.message.expiresAtMs > state.nowMs) return;
     state.changingQueue(session);
-    queue.settle(queue.headSequence);
+    session.settle(queue, queue.headSequence);
     state.release(item.message);
     sink.dropped(session, 'expired');
   }

@@ -1,11 +1,12 @@
 import { ReasonCode, topicMatches } from '@quorate/protocol';
-import type { Publish, Pubrel, Settle, Subscribe, Unsubscribe } from './commands.ts';
+import type { Begin, Publish, Pubrel, Settle, Subscribe, Unsubscribe } from './commands.ts';
 import { StateLimits } from './limits.ts';
 import type { Message } from './message.ts';
 import { newCursor } from './message-log.ts';
 import { ItemState } from './queue.ts';
 import { handOver, route } from './routing.ts';
 import type { Session, Subscription } from './session.ts';
+import { dispatch, isShared, join, leave, refill } from './sharing.ts';
 import type { CommandResult, StateSink } from './sink.ts';
 import type { State } from './state.ts';
 
@@ -46,10 +47,10 @@ export function pubrel(state: State, command: Pubrel): CommandResult {
 }
 
 /** What the client acknowledged leaves its queue; PUBREC only marks the message. */
-export function settle(state: State, command: Settle): CommandResult {
+export function settle(state: State, sink: StateSink, command: Settle): CommandResult {
   const session = state.live.get(command.epoch);
   if (session === undefined) return STALE;
-  const { queue } = session;
+  const queue = session.tracked;
   if (queue === null) return OK;
   state.changingQueue(session);
   const { ranges, received } = command;
@@ -61,15 +62,37 @@ export function settle(state: State, command: Settle): CommandResult {
       if (received) {
         const item = queue.get(sequence);
         if (item === null || item.qos !== 2 || item.state === ItemState.received) continue;
-        queue.markReceived(sequence);
+        queue.mark(sequence, ItemState.received);
+        session.noteChanged(sequence);
       } else {
-        const item = queue.settle(sequence);
-        if (item === null) continue;
-        state.release(item.message);
+        const item = session.settle(queue, sequence);
+        if (item !== null) state.release(item.message);
       }
-      if (sequence >= session.storedHead && sequence < session.storedNext) session.changedItems.add(sequence);
     }
   }
+  if (session.shares !== null) refill(state, sink, session);
+  return OK;
+}
+
+/** Shared messages of QoS 2 that the owner is about to send: from here on they are this client's [MQTT-4.8.2-4]. */
+export function begin(state: State, sink: StateSink, command: Begin): CommandResult {
+  const session = state.live.get(command.epoch);
+  if (session === undefined) return STALE;
+  const queue = session.tracked;
+  if (queue === null) return OK;
+  state.changingQueue(session);
+  const { ranges } = command;
+  for (let at = 0; at < ranges.length; at += 2) {
+    const first = ranges[at] as number;
+    const end = Math.min(first + (ranges[at + 1] as number), queue.nextSequence);
+    for (let sequence = Math.max(first, queue.headSequence); sequence < end; sequence++) {
+      const item = queue.get(sequence);
+      if (item === null || item.qos !== 2 || item.share === 0 || item.state !== ItemState.queued) continue;
+      queue.mark(sequence, ItemState.begun);
+      session.noteChanged(sequence);
+    }
+  }
+  sink.queued(session);
   return OK;
 }
 
@@ -85,8 +108,14 @@ export function subscribe(state: State, sink: StateSink, command: Subscribe): Co
     const identifier = command.subscriptionIdentifier;
     const subscription: Subscription = { filter, qos, noLocal, retainAsPublished, retainHandling, identifier };
     session.subscriptions.set(filter, subscription);
-    state.subscriptions.set(session, subscription);
     reasonCodes.push(qos);
+    if (isShared(filter)) {
+      // No retained messages (MQTT 5.0 section 4.8.2).
+      join(state, session, subscription);
+      refill(state, sink, session);
+      continue;
+    }
+    state.subscriptions.set(session, subscription);
     if (retainHandling === 0 || (retainHandling === 1 && isNew)) sendRetained(state, sink, session, subscription);
   }
   return { kind: 'reasonCodes', reasonCodes };
@@ -134,13 +163,18 @@ function requestRetained(
   sink.retainedRequested?.(session, { filter, qos: maximumQoS, identifiers, endId: state.nextMessageId });
 }
 
-export function unsubscribe(state: State, command: Unsubscribe): CommandResult {
+export function unsubscribe(state: State, sink: StateSink, command: Unsubscribe): CommandResult {
   const session = state.live.get(command.epoch);
   if (session === undefined) return STALE;
   state.changingSession(session);
   const reasonCodes = command.filters.map((filter) => {
     if (!session.subscriptions.delete(filter)) return ReasonCode.noSubscriptionExisted;
-    state.subscriptions.delete(session, filter);
+    if (isShared(filter)) {
+      leave(state, session, filter);
+      // With a hash strategy, what waited for this member is another's now.
+      const group = state.groupsByName.get(filter);
+      if (group !== undefined) dispatch(state, sink, group);
+    } else state.subscriptions.delete(session, filter);
     return ReasonCode.success;
   });
   return { kind: 'reasonCodes', reasonCodes };

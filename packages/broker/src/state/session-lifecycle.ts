@@ -5,6 +5,7 @@ import { StateLimits } from './limits.ts';
 import { MessageQueue, PACKET_ID_SPAN } from './queue.ts';
 import { route } from './routing.ts';
 import { NEVER_EXPIRES, Session } from './session.ts';
+import { connected, disconnecting, isShared, leave } from './sharing.ts';
 import type { CommandResult, StateSink } from './sink.ts';
 import type { State } from './state.ts';
 import { TimerKind } from './timers.ts';
@@ -25,6 +26,7 @@ export function connect(state: State, sink: StateSink, nodeId: string, command: 
     const ends = command.cleanStart || (session.owner !== null && session.expiryIntervalSec === 0);
     if (session.owner !== null) {
       sink.ownershipLost(session, session.owner, session.epoch, 'takenOver', epoch, nodeId);
+      disconnecting(state, sink, [session], !ends);
       closeConnection(state, session, false);
     }
     if (ends) {
@@ -52,6 +54,7 @@ export function connect(state: State, sink: StateSink, nodeId: string, command: 
   // The batch is as large as everything that its node gathered: do not keep it for a will.
   session.will = command.will === null ? null : { ...command.will, payload: new Uint8Array(command.will.payload) };
   state.setOwner(session, nodeId, epoch);
+  connected(state, sink, session);
   return { kind: 'connected', session, sessionPresent, previousOwner };
 }
 
@@ -87,6 +90,7 @@ export function disconnect(state: State, sink: StateSink, command: Disconnect): 
 
 /** After the connection: the session's end or its expiry, the will now or after its delay. */
 function dropConnection(state: State, sink: StateSink, session: Session, orderly: boolean): void {
+  disconnecting(state, sink, [session], false);
   closeConnection(state, session, orderly);
   const { will, expiryIntervalSec } = session;
   if (expiryIntervalSec === 0) {
@@ -113,11 +117,14 @@ function publishWill(state: State, sink: StateSink, session: Session): void {
 function endSession(state: State, session: Session): void {
   invariant(session.owner === null, `session ${session.number} ends under its owner`);
   state.removingSession(session);
-  state.effort += session.subscriptions.size + (session.queue?.count ?? 0);
+  state.effort += session.subscriptions.size + (session.tracked?.count ?? 0);
   state.sessions.delete(session.clientId);
   state.sessionsByNumber.delete(session.number);
-  for (const filter of session.subscriptions.keys()) state.subscriptions.delete(session, filter);
-  const { queue } = session;
+  for (const filter of session.subscriptions.keys()) {
+    if (isShared(filter)) leave(state, session, filter);
+    else state.subscriptions.delete(session, filter);
+  }
+  const queue = session.tracked;
   if (queue !== null) {
     for (let sequence = queue.headSequence; sequence < queue.nextSequence; sequence++) {
       const item = queue.get(sequence);
@@ -131,6 +138,8 @@ export function dropConnectionsOf(state: State, sink: StateSink, nodeId: string)
   const owned = state.owned.get(nodeId);
   if (owned === undefined) return;
   const sessions = [...owned].sort((a, b) => a.number - b.number);
+  // All at once: what one of them had must not be given to another.
+  disconnecting(state, sink, sessions, false);
   for (const session of sessions) {
     sink.ownershipLost(session, nodeId, session.epoch, 'nodeDown', 0, null);
     dropConnection(state, sink, session, false);

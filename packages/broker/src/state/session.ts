@@ -1,5 +1,6 @@
 import type { QoS, Will } from '@quorate/protocol';
-import type { MessageQueue } from './queue.ts';
+import type { MessageQueue, QueueItem } from './queue.ts';
+import type { ShareGroup } from './share-group.ts';
 
 /** Session Expiry Interval that never ends (MQTT 5.0 section 3.1.2.11.2). */
 export const NEVER_EXPIRES = 0xffffffff;
@@ -37,6 +38,15 @@ export class Session {
    * its owner keeps that queue, and it dies with the connection.
    */
   queue: MessageQueue | null = null;
+  /**
+   * For a session without that queue, from its first shared subscription on: the shared messages it was given, and only
+   * they, so that others get them when its node is lost.
+   */
+  ledger: MessageQueue | null = null;
+  /** Items in either of them that a share group gave. */
+  held = 0;
+  /** Share groups that it is a member of, by number; null without any, as almost always. */
+  shares: readonly ShareGroup[] | null = null;
   /** Messages below this sequence number may have been sent by an earlier owner: resend them with DUP. */
   maybeSentBefore = 0;
 
@@ -54,5 +64,24 @@ export class Session {
     this.number = number;
     this.clientId = clientId;
     this.epoch = epoch;
+  }
+
+  /** What of its messages is replicated: the queue, or the ledger. */
+  get tracked(): MessageQueue | null {
+    return this.queue ?? this.ledger;
+  }
+
+  /** Takes a message out of `tracked`, to be called behind `State.changingQueue`; null when it is not there. */
+  settle(queue: MessageQueue, sequence: number): QueueItem | null {
+    const item = queue.settle(sequence);
+    if (item === null) return null;
+    if (item.share !== 0) this.held--;
+    this.noteChanged(sequence);
+    return item;
+  }
+
+  /** The item at this place is not what the state store holds. */
+  noteChanged(sequence: number): void {
+    if (sequence >= this.storedHead && sequence < this.storedNext) this.changedItems.add(sequence);
   }
 }

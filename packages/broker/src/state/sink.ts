@@ -9,7 +9,7 @@ import type { Target } from './subscription-table.ts';
 export type OwnershipLoss = 'takenOver' | 'nodeDown';
 
 /** Which limit a message fell to. */
-export type DropReason = 'queueFull' | 'expired' | 'retainedQuotaExceeded';
+export type DropReason = 'queueFull' | 'expired' | 'retainedQuotaExceeded' | 'shareQueueFull';
 
 /**
  * What came of a document command. `unchanged`: there was nothing to delete. `conflict`: the document is not as the
@@ -74,7 +74,7 @@ export interface StateSink {
   retainedRequested?(target: Session, request: RetainedRequest): void;
   /** A retained message is about to be replaced or removed, other than by its expiry. */
   retainedChanging?(message: Message): void;
-  /** A message was put into the session's replicated queue. */
+  /** A message was put into the session's replicated queue or ledger, or may be sent from there now. */
   queued(session: Session): void;
   /** The connection with `epoch` on `node` has lost its session. `newEpoch` and `newOwner` are set for a takeover. */
   ownershipLost(

@@ -4,6 +4,8 @@ import { InvariantError, invariant } from './invariant.ts';
 import type { Message } from './message.ts';
 import { RetainedMessages } from './retained.ts';
 import type { Session } from './session.ts';
+import type { ShareGroup } from './share-group.ts';
+import { DEFAULT_SHARED_STRATEGY, type SharedStrategy } from './share-strategy.ts';
 import { SubscriptionTable } from './subscription-table.ts';
 import { TimerHeap, TimerKind } from './timers.ts';
 
@@ -29,6 +31,12 @@ export interface RemovedSession {
   readonly storedNext: number;
 }
 
+/** A share group that is gone, with the ids of the messages in its queue that the state store still holds. */
+export interface RemovedGroup {
+  readonly number: number;
+  readonly ids: readonly number[];
+}
+
 /**
  * A checkpoint whose records are still being gathered. They are those of its place in the log, so it is told before
  * what it has not come to yet is changed.
@@ -42,6 +50,8 @@ export interface PendingCheckpoint {
   keepQueueEnd(session: Session): void;
   /** Before the topic gets another retained message or none. */
   keepRetained(topic: string): void;
+  /** Before a change of a share group or its queue, other than of its members. */
+  keepGroup(group: ShareGroup): void;
   /** Gathers the rest. */
   finish(): void;
 }
@@ -67,6 +77,10 @@ export class Dirty {
    * place, so a checkpoint that is still being gathered needs no word of later changes.
    */
   readonly documents = new Map<string, ChangedDocument>();
+  readonly groups = new Set<ShareGroup>();
+  /** As with sessions. */
+  readonly removedGroups: RemovedGroup[] = [];
+  sharedStrategy = false;
   /** Messages whose record no queue needs any more. */
   readonly deletedMessages = new Set<number>();
 }
@@ -91,6 +105,11 @@ export class State {
   /** The same by owner. */
   readonly owned = new Map<string, Set<Session>>();
   readonly subscriptions = new SubscriptionTable();
+  /** Share groups by number, in that order. */
+  readonly groups = new Map<number, ShareGroup>();
+  /** The same by their whole filter. */
+  readonly groupsByName = new Map<string, ShareGroup>();
+  sharedStrategy: SharedStrategy = DEFAULT_SHARED_STRATEGY;
   readonly retained = new RetainedMessages();
   readonly timers = new TimerHeap();
   readonly documents = new Documents();
@@ -157,6 +176,31 @@ export class State {
   /** Call before a document is put or, with null, taken out. */
   changingDocument(collection: number, name: string, document: DocumentRecord | null): void {
     this.dirty.documents.set(`${collection}/${name}`, { collection, name, document });
+  }
+
+  /** Call before a change of what a share group's records say: whom it picked last, and its queue. */
+  changingGroup(group: ShareGroup): void {
+    if (this.pending !== null) this.pending.keepGroup(group);
+    this.dirty.groups.add(group);
+  }
+
+  addGroup(group: ShareGroup): void {
+    invariant(!this.groupsByName.has(group.name), `two share groups of ${group.name}`);
+    this.dirty.groups.add(group);
+    this.groups.set(group.number, group);
+    this.groupsByName.set(group.name, group);
+    this.subscriptions.addGroup(group);
+  }
+
+  /** Its last member has left, and its queue is empty. */
+  removeGroup(group: ShareGroup): void {
+    invariant(group.members.size === 0 && group.queue.count === 0, `share group ${group.name} is in use`);
+    if (this.pending !== null) this.pending.keepGroup(group);
+    this.dirty.groups.delete(group);
+    this.groups.delete(group.number);
+    this.groupsByName.delete(group.name);
+    this.subscriptions.deleteGroup(group);
+    if (group.stored) this.dirty.removedGroups.push({ number: group.number, ids: [...group.queue.gone] });
   }
 
   addSession(session: Session): void {

@@ -1,5 +1,6 @@
 import type { QoS } from '@quorate/protocol';
 import type { Session, Subscription } from './session.ts';
+import type { ShareGroup } from './share-group.ts';
 import { FilterTree } from './topic-tree.ts';
 
 /** All subscriptions of one session that match a topic, taken together: it gets one copy (MQTT 5.0 section 3.3.4). */
@@ -12,6 +13,12 @@ export interface Target {
   /** Some matching subscription has No Local: ask `withoutNoLocal` when the client itself published. */
   readonly noLocal: boolean;
   readonly subscriptions: readonly Subscription[];
+}
+
+/** Whom a topic concerns: sessions in the order of their numbers, and share groups in the order of theirs. */
+export interface Matched {
+  readonly targets: readonly Target[];
+  readonly groups: readonly ShareGroup[];
 }
 
 interface Held {
@@ -28,16 +35,20 @@ const CACHED_TARGETS = 262_144;
 /** In UTF-16 code units. A name may have 65,535 bytes; names of that kind are looked up each time. */
 const CACHED_TOPIC_LENGTH = 512;
 
-const NONE: readonly Target[] = [];
+const NONE: Matched = { targets: [], groups: [] };
 
 /** Every subscription of the cluster, with the matches of recent topics remembered until a subscription changes them. */
 export class SubscriptionTable {
-  readonly #tree = new FilterTree<Held>();
-  readonly #cache = new Map<string, readonly Target[]>();
+  readonly #tree = new FilterTree<Held | ShareGroup>();
+  readonly #cache = new Map<string, Matched>();
   #cachedTargets = 0;
+  #groups = 0;
+  /** Shared subscriptions; a share group is in the tree once for all of its members. */
+  sharedCount = 0;
 
+  /** Subscriptions of all sessions. */
   get size(): number {
-    return this.#tree.size;
+    return this.#tree.size - this.#groups + this.sharedCount;
   }
 
   /** How much is remembered. */
@@ -56,6 +67,19 @@ export class SubscriptionTable {
     return found;
   }
 
+  /** Groups and sessions share the tree's keys, and a group has a number that no session has. */
+  addGroup(group: ShareGroup): void {
+    this.#tree.set(group.filter, group.number, group);
+    this.#groups++;
+    this.#forget(group.filter);
+  }
+
+  deleteGroup(group: ShareGroup): void {
+    if (!this.#tree.delete(group.filter, group.number)) return;
+    this.#groups--;
+    this.#forget(group.filter);
+  }
+
   /** A filter without wildcards is the only topic that it matches: clients that come and go do not empty the cache. */
   #forget(filter: string): void {
     if (this.#cache.size === 0) return;
@@ -63,10 +87,10 @@ export class SubscriptionTable {
       this.#clear();
       return;
     }
-    const targets = this.#cache.get(filter);
-    if (targets === undefined) return;
+    const matched = this.#cache.get(filter);
+    if (matched === undefined) return;
     this.#cache.delete(filter);
-    this.#cachedTargets -= targets.length;
+    this.#cachedTargets -= sizeOf(matched);
   }
 
   #clear(): void {
@@ -76,42 +100,63 @@ export class SubscriptionTable {
 
   /** One target per session, in the order of their numbers: the same on a node that was restored and one that was not. */
   match(topic: string): readonly Target[] {
-    const cached = this.#cache.get(topic);
-    if (cached !== undefined) return cached;
-    const targets = this.#find(topic);
-    if (topic.length > CACHED_TOPIC_LENGTH) return targets;
-    if (this.#cache.size >= CACHED_TOPICS || this.#cachedTargets + targets.length > CACHED_TARGETS) this.#clear();
-    this.#cache.set(topic, targets);
-    this.#cachedTargets += targets.length;
-    return targets;
+    return this.matchAll(topic).targets;
   }
 
-  #find(topic: string): readonly Target[] {
-    const found: Held[] = [];
-    this.#tree.match(topic, (held) => found.push(held));
-    if (found.length === 0) return NONE;
-    if (found.length > 1) found.sort((a, b) => a.session.number - b.session.number);
-    const targets: Target[] = [];
-    for (let at = 0; at < found.length; ) {
-      const held = found[at] as Held;
-      const { session } = held;
-      const first = at++;
-      while (at < found.length && (found[at] as Held).session === session) at++;
-      if (at - first === 1) {
-        held.alone ??= combine(session, [held.subscription]);
-        targets.push(held.alone);
-      } else {
-        const matching = found.slice(first, at);
-        targets.push(
-          combine(
-            session,
-            matching.map((each) => each.subscription),
-          ),
-        );
-      }
-    }
-    return targets;
+  /** The same, and the share groups of the topic. */
+  matchAll(topic: string): Matched {
+    const cached = this.#cache.get(topic);
+    if (cached !== undefined) return cached;
+    const matched = this.#find(topic);
+    if (topic.length > CACHED_TOPIC_LENGTH) return matched;
+    const size = sizeOf(matched);
+    if (this.#cache.size >= CACHED_TOPICS || this.#cachedTargets + size > CACHED_TARGETS) this.#clear();
+    this.#cache.set(topic, matched);
+    this.#cachedTargets += size;
+    return matched;
   }
+
+  #find(topic: string): Matched {
+    const found: Held[] = [];
+    let groups: ShareGroup[] | null = null;
+    this.#tree.match(topic, (held) => {
+      if ('session' in held) found.push(held);
+      else {
+        groups ??= [];
+        groups.push(held);
+      }
+    });
+    if (groups === null) return found.length === 0 ? NONE : { targets: targetsOf(found), groups: NONE.groups };
+    return { targets: targetsOf(found), groups: (groups as ShareGroup[]).sort((a, b) => a.number - b.number) };
+  }
+}
+
+function sizeOf({ targets, groups }: Matched): number {
+  return targets.length + groups.length;
+}
+
+function targetsOf(found: Held[]): readonly Target[] {
+  if (found.length > 1) found.sort((a, b) => a.session.number - b.session.number);
+  const targets: Target[] = [];
+  for (let at = 0; at < found.length; ) {
+    const held = found[at] as Held;
+    const { session } = held;
+    const first = at++;
+    while (at < found.length && (found[at] as Held).session === session) at++;
+    if (at - first === 1) {
+      held.alone ??= combine(session, [held.subscription]);
+      targets.push(held.alone);
+    } else {
+      const matching = found.slice(first, at);
+      targets.push(
+        combine(
+          session,
+          matching.map((each) => each.subscription),
+        ),
+      );
+    }
+  }
+  return targets;
 }
 
 function combine(session: Session, subscriptions: readonly Subscription[]): Target {

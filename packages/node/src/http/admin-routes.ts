@@ -15,8 +15,8 @@ const NEW_LEADER_MS = 5_000;
 const NEW_LEADER_ROUND_MS = 10;
 
 const failures = { 400: ErrorBody, 404: ErrorBody, 409: ErrorBody, 500: ErrorBody, 502: ErrorBody };
-const refusals = { ...failures, 503: ErrorBody, 504: ErrorBody };
-const bodyRefusals = { ...refusals, 413: ErrorBody, 415: ErrorBody };
+export const refusals = { ...failures, 503: ErrorBody, 504: ErrorBody };
+export const bodyRefusals = { ...refusals, 413: ErrorBody, 415: ErrorBody };
 
 const joinSchema = {
   summary: 'Admits a node; any node takes the request',
@@ -69,6 +69,7 @@ export const jsonOnly: onRequestHookHandler = (request, reply, done) => {
   void reply.code(415).send({ code: 'UNSUPPORTED_MEDIA_TYPE', reason });
 };
 
+/** Answers with the refusal and the status of its code. */
 export function refuse(reply: FastifyReply, result: AdminResult): FastifyReply {
   return reply.code(statusOfAdminCode(result.code)).send({ code: result.code, reason: result.reason });
 }
@@ -78,7 +79,7 @@ function invalid(reason: string): AdminResult {
 }
 
 /** Changes are rare and matter: each leaves a line that says who asked for what, and what came of it. */
-function logChange(request: FastifyRequest, change: string, details: object, result: AdminResult): void {
+export function logChange(request: FastifyRequest, change: string, details: object, result: AdminResult): void {
   const { code, reason } = result;
   const line = { ...details, change, from: request.ip, code, reason };
   request.log.info(line, result.ok ? 'the cluster was changed' : 'a change of the cluster was refused');

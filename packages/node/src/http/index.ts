@@ -9,6 +9,7 @@ export type {
   UserView,
 } from './identity-admin.ts';
 export type { AdminResult, JoinRequest, NodeAdmin } from './node-admin.ts';
+export type { ClusterSettings, NodeSettings } from './node-settings.ts';
 export type {
   ClusterView,
   LeaderView,

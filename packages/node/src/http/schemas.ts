@@ -108,3 +108,18 @@ export const NewLeaderBody = Type.Object(
   { id: Type.String(), term: Type.Integer({ minimum: 0 }) },
   { description: 'The new leader' },
 );
+
+const sharedSubscriptionStrategy = Type.Union(
+  [Type.Literal('round_robin'), Type.Literal('sticky'), Type.Literal('hash_client_id'), Type.Literal('hash_topic')],
+  { description: 'round_robin, sticky, hash_client_id or hash_topic' },
+);
+
+export const SettingsBody = Type.Object(
+  { sharedSubscriptionStrategy },
+  { description: 'The settings of the cluster, as the node that answers knows them' },
+);
+
+export const SettingsChangeBody = Type.Object(
+  { sharedSubscriptionStrategy: Type.Optional(sharedSubscriptionStrategy) },
+  { additionalProperties: false, minProperties: 1, description: 'an object with sharedSubscriptionStrategy' },
+);

@@ -6,8 +6,10 @@ import { answerClientError, answerFrameworkError, useErrorEnvelope } from './err
 import type { IdentityAdmin } from './identity-admin.ts';
 import { identityRoutes } from './identity-routes.ts';
 import type { NodeAdmin } from './node-admin.ts';
+import type { NodeSettings } from './node-settings.ts';
 import type { NodeView } from './node-view.ts';
 import { routes } from './routes.ts';
+import { settingsRoutes } from './settings-routes.ts';
 import { AJV_OPTIONS, sentenceOfInvalid } from './validation.ts';
 
 /** What the HTTP API of a node needs. */
@@ -17,6 +19,8 @@ export interface HttpServerOptions {
   readonly admin?: NodeAdmin;
   /** Users, access rules and bans; without it there are no such routes. */
   readonly identity?: IdentityAdmin;
+  /** Settings of the cluster; without it their routes answer 503 NOT_AVAILABLE. */
+  readonly settings?: NodeSettings;
   /** How long a hand-over that is done may take to be known to this node, in milliseconds; 5,000 by default. */
   readonly newLeaderMs?: number;
   readonly logger: FastifyBaseLogger;
@@ -36,7 +40,7 @@ const MAX_CONNECTIONS = 1_000;
  * Every error body is `{"code","reason"}`.
  */
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
-  const { view, admin, identity, newLeaderMs, logger, version = '0.1.0' } = options;
+  const { view, admin, identity, settings, newLeaderMs, logger, version = '0.1.0' } = options;
   const app = fastify({
     loggerInstance: logger.child({ component: 'http' }),
     // Probes and scrapes come every second; they would be most of the log.
@@ -69,5 +73,6 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   app.register(routes(view));
   app.register(adminRoutes({ view, admin, newLeaderMs }));
   if (identity !== undefined) app.register(identityRoutes(identity));
+  app.register(settingsRoutes(settings));
   return app;
 }

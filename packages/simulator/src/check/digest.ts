@@ -5,12 +5,17 @@ export function describeState(state: State): string {
   const lines: string[] = [
     `now ${state.nowMs} index ${state.appliedIndex} term ${state.appliedTerm} cluster ${state.clusterId}`,
     `next epoch ${state.nextEpoch} session ${state.nextSessionNumber} message ${state.nextMessageId}`,
+    `shared ${state.sharedStrategy}`,
   ];
   for (const id of [...state.nodes.keys()].sort()) lines.push(`node ${JSON.stringify(state.nodes.get(id))}`);
   for (const id of [...state.members.keys()].sort()) lines.push(`member ${JSON.stringify(state.members.get(id))}`);
   for (const id of [...state.sessions.keys()].sort()) {
     const session = state.sessions.get(id);
     if (session !== undefined) describeSession(session, lines);
+  }
+  for (const { number, name, last, queue } of state.groups.values()) {
+    lines.push(`group ${number} ${name} last ${last}`);
+    for (const message of queue) lines.push(`  keeps ${describeMessage(message)}`);
   }
   const retained: Message[] = [];
   for (const filter of ['#', '$SYS/#']) state.retained.match(filter, (message) => retained.push(message));
@@ -21,10 +26,10 @@ export function describeState(state: State): string {
 
 function describeSession(session: Session, lines: string[]): void {
   const { number, clientId, epoch, owner, protocolVersion, expiryIntervalSec, receiveMaximum } = session;
-  const { expiresAtMs, willAtMs, maybeSentBefore, will, queue } = session;
+  const { expiresAtMs, willAtMs, maybeSentBefore, will, tracked: queue, ledger, held } = session;
   lines.push(
     `session ${clientId} number ${number} epoch ${epoch} owner ${owner} version ${protocolVersion} expiry ${expiryIntervalSec} ` +
-      `at ${expiresAtMs} receive ${receiveMaximum} will at ${willAtMs} sent ${maybeSentBefore}`,
+      `at ${expiresAtMs} receive ${receiveMaximum} will at ${willAtMs} sent ${maybeSentBefore} held ${held}`,
   );
   if (will !== null)
     lines.push(`  will ${will.topic} ${will.qos} ${will.retain} ${will.delayIntervalSec} ${text(will.payload)}`);
@@ -33,20 +38,22 @@ function describeSession(session: Session, lines: string[]): void {
   }
   if (session.incoming.size > 0) lines.push(`  incoming ${[...session.incoming].sort((a, b) => a - b).join()}`);
   if (queue === null) return;
-  lines.push(`  queue ${queue.headSequence} to ${queue.nextSequence}, ${queue.count} of ${queue.sizeBytes} bytes`);
+  lines.push(
+    `  ${ledger === null ? 'queue' : 'ledger'} ${queue.headSequence} to ${queue.nextSequence}, ${queue.count} of ${queue.sizeBytes} bytes`,
+  );
   for (let sequence = queue.headSequence; sequence < queue.nextSequence; sequence++) {
     const item = queue.get(sequence);
     if (item === null) continue;
-    const { qos, retain, state, subscriptionIdentifiers, message } = item;
+    const { qos, retain, state, subscriptionIdentifiers, message, share } = item;
     lines.push(
-      `  ${sequence} ${qos} ${retain} ${state} ${subscriptionIdentifiers?.join() ?? ''} ${describeMessage(message)}`,
+      `  ${sequence} ${qos} ${retain} ${state} ${subscriptionIdentifiers?.join() ?? ''} ${share} ${describeMessage(message)}`,
     );
   }
 }
 
 function describeMessage(message: Message): string {
-  const { id, topic, qos, retain, expiresAtMs, payload } = message;
-  return `${id} ${topic} ${qos} ${retain} ${expiresAtMs} ${text(payload)}`;
+  const { id, topic, qos, retain, expiresAtMs, payload, publisherHash } = message;
+  return `${id} ${topic} ${qos} ${retain} ${expiresAtMs} ${publisherHash} ${text(payload)}`;
 }
 
 function text(bytes: Uint8Array): string {

@@ -1,4 +1,4 @@
-import type { Message, MessageQueue, Session, State } from '@quorate/broker';
+import type { Message, MessageQueue, Session, ShareGroup, State } from '@quorate/broker';
 
 /** 2^21 and 11: two words of 32 bits become one number, without the lowest bits of the second. */
 const WORD_SHIFT = 0x20_0000;
@@ -30,6 +30,7 @@ export class StateDigest {
     this.#value(state.nextEpoch);
     this.#value(state.nextSessionNumber);
     this.#value(state.nextMessageId);
+    this.#value(state.sharedStrategy);
     this.#end();
     for (const [id, node] of state.nodes) this.#record(2, id, node);
     for (const [id, member] of state.members) this.#record(3, id, member);
@@ -43,6 +44,7 @@ export class StateDigest {
       this.#bytes(bytes);
       this.#end();
     }
+    for (const group of state.groups.values()) this.#group(group);
     for (const filter of ['#', '$SYS/#']) {
       state.retained.match(filter, (message) => {
         this.#begin(4);
@@ -123,7 +125,7 @@ export class StateDigest {
   }
 
   #session(id: string, session: Session): void {
-    const { queue, will } = session;
+    const { tracked: queue, will } = session;
     this.#begin(5);
     this.#string(id);
     this.#string(session.clientId);
@@ -144,7 +146,8 @@ export class StateDigest {
       this.#number(will.delayIntervalSec);
       this.#bytes(will.payload);
     }
-    this.#word(queue === null ? 0 : 1);
+    this.#number(session.held);
+    this.#word(queue === null ? 0 : session.ledger === null ? 1 : 2);
     if (queue !== null) {
       this.#number(queue.headSequence);
       this.#number(queue.nextSequence);
@@ -155,6 +158,16 @@ export class StateDigest {
     this.#end();
     for (const [filter, subscription] of session.subscriptions) this.#part(6, session, filter, subscription);
     for (const packetId of session.incoming) this.#part(7, session, '', packetId);
+  }
+
+  /** Its members are what the sessions say. */
+  #group({ number, name, last, queue }: ShareGroup): void {
+    this.#begin(8);
+    this.#number(number);
+    this.#string(name);
+    this.#number(last);
+    for (const message of queue) this.#message(message);
+    this.#end();
   }
 
   /** Of a session: what has no order. */
@@ -176,18 +189,20 @@ export class StateDigest {
       this.#word(item.qos);
       this.#word(item.retain ? 1 : 0);
       this.#word(item.state);
+      this.#number(item.share);
       this.#value(item.subscriptionIdentifiers);
       this.#message(item.message);
     }
   }
 
   #message(message: Message): void {
-    const { id, topic, qos, retain, expiresAtMs, payload } = message;
+    const { id, topic, qos, retain, expiresAtMs, payload, publisherHash } = message;
     this.#number(id);
     this.#string(topic);
     this.#word(qos);
     this.#word(retain ? 1 : 0);
     this.#number(expiresAtMs);
+    this.#word(publisherHash);
     this.#bytes(payload);
   }
 }

@@ -57,23 +57,6 @@ test('write retained on one node, acknowledged, subscribe on another: it is ther
   bus.assertForgotten();
 });
 
-test('shared subscriptions are refused, the others in the packet are not', () => {
-  const bus = new LogBus();
-  for (const [version, code] of [[5, 0x9e] as const, [4, 0x80] as const]) {
-    const client = connected(bus, 'n1', 'a', { version });
-    subscribe(client, 3, [
-      { topic: 'a', qos: 1 },
-      { topic: '$share/g/b', qos: 1 },
-      { topic: 'c', qos: 0 },
-    ]);
-    bus.run(SETTLE_MS);
-    const { granted, messageId } = client.next('suback');
-    assert.equal([granted, messageId], [[1, code, 0], 3]);
-    assert.equal([...(bus.node('n3').broker.machine.state.sessions.get('a')?.subscriptions.keys() ?? [])], ['a', 'c']);
-  }
-  bus.assertForgotten();
-});
-
 test('limits: subscriptions of a client, levels of a filter', () => {
   const bus = new LogBus({ limits: { maxSubscriptionsPerClient: 3 } });
   const client = connected(bus, 'n1', 'a');

@@ -131,6 +131,7 @@ test('the queue behaves as an array with holes', () => {
             retain: false,
             subscriptionIdentifiers: null,
             state: ItemState.queued,
+            share: 0,
           };
           assert.is(queue.push(item), first + model.length);
           model.push(true);

@@ -1,4 +1,12 @@
-import { type AppliedEntry, type CommandResult, StateMachine, takeCheckpoint } from '@quorate/broker';
+import {
+  type AppliedEntry,
+  type CommandResult,
+  ItemState,
+  type Session,
+  SHARED_STRATEGIES,
+  StateMachine,
+  takeCheckpoint,
+} from '@quorate/broker';
 import fc from 'fast-check';
 import { seedFor } from '../../../support/seed.ts';
 import { assert, suite } from '../../../support/suite.ts';
@@ -25,7 +33,9 @@ function holds(title: string, body: (steps: History) => void): void {
   const run = (): void => {
     const property = fc.property(history, queueLimit, effortLimit, walkLimit, (steps, queue, effort, walk) => {
       withLimit('queuedMessagesPerSession', queue, () =>
-        withLimit('effortPerTick', effort, () => withLimit('retainedWalk', walk, () => body(steps))),
+        withLimit('queuedMessagesPerGroup', queue, () =>
+          withLimit('effortPerTick', effort, () => withLimit('retainedWalk', walk, () => body(steps))),
+        ),
       );
     });
     fc.assert(property, { seed: seedFor(title), numRuns: 150 });
@@ -113,6 +123,13 @@ holds('the store holds what a full dump of the state would hold, no more and no 
   assert.equal(kinds, ['01', '02', '02', '02'], 'only meta and the nodes remain');
 });
 
+function isBegun({ tracked }: Session): boolean {
+  for (let at = tracked?.headSequence ?? 0; at < (tracked?.nextSequence ?? 0); at++) {
+    if (tracked?.get(at)?.state === ItemState.begun) return true;
+  }
+  return false;
+}
+
 test('random histories reach what they are meant to reach', () => {
   const seen = new Map<string, number>();
   const count = (name: string): void => {
@@ -131,6 +148,15 @@ test('random histories reach what they are meant to reach', () => {
         }
       }
       if (bench.state.retained.size > 0) count('retained');
+      for (const group of bench.state.groups.values()) {
+        if (group.queue.count > 0) count('group keeps');
+        if (group.connected.length > 1) count('group of several');
+      }
+      for (const session of bench.state.sessions.values()) {
+        if (session.held > 0) count(session.ledger === null ? 'held in a queue' : 'held in a ledger');
+        if (isBegun(session)) count('begun');
+      }
+      count(bench.state.sharedStrategy);
     });
     for (const event of bench.sink.events) {
       count(event[0] === 'batch' ? `batch ${String(event[4])}` : `${String(event[0])}`);
@@ -152,6 +178,8 @@ test('random histories reach what they are meant to reach', () => {
     ...['restored', 'queued', 'delayed will', 'incoming', 'hole', 'retained', 'batch true', 'batch false'],
     ...['deliver', 'sessionPresent true', 'sessionPresent false', 'takenOver', 'nodeDown', 'checkpoint', 'named'],
     ...['members', 'changing', 'document put', 'document gone', 'document expired', 'document conflict'],
+    ...['members', 'changing', 'group keeps', 'group of several', 'held in a queue', 'held in a ledger', 'begun'],
+    ...SHARED_STRATEGIES,
   ];
   for (const name of wanted) assert.ok((seen.get(name) ?? 0) >= 30, `${name}: ${seen.get(name) ?? 0} times`);
 });

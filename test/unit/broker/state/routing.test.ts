@@ -239,6 +239,9 @@ test('limits are what the documentation says', () => {
     members: 64,
     memberNameLength: 64,
     memberAddressLength: 264,
+    sharedInflightPerSession: 1024,
+    queuedMessagesPerGroup: 100_000,
+    queuedBytesPerGroup: 268_435_456,
   });
 });
 

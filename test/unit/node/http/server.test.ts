@@ -170,6 +170,7 @@ test('the OpenAPI document lists every route with its error envelope', async () 
     '/api/v1/members',
     '/api/v1/members/{id}',
     '/api/v1/openapi.json',
+    '/api/v1/settings',
     '/livez',
     '/metrics',
     '/readyz',

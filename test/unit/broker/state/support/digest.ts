@@ -1,8 +1,10 @@
-import type { Message, Session, State } from '@quorate/broker';
+import { ItemState, type Message, pick, type Session, type ShareGroup, type State } from '@quorate/broker';
 import type { StateRecord } from '../../../../../packages/broker/src/state/records.ts';
 import {
   cursorRecord,
   documentRecord,
+  groupItemRecord,
+  groupRecord,
   itemRecord,
   memberRecord,
   messageRecord,
@@ -11,6 +13,7 @@ import {
   RecordKind,
   retainedRecord,
   sessionRecord,
+  sharedStrategyRecord,
 } from '../../../../../packages/broker/src/state/records.ts';
 import { assert } from '../../../../support/suite.ts';
 
@@ -30,6 +33,8 @@ export function digest(state: State): unknown {
     retained: retainedOf(state).map(messageDigest),
     retainedBytes: state.retained.sizeBytes,
     subscriptions: state.subscriptions.size,
+    sharedStrategy: state.sharedStrategy,
+    groups: [...state.groups.values()].map(groupDigest),
   };
 }
 
@@ -39,17 +44,27 @@ function retainedOf(state: State): Message[] {
   return found.sort((a, b) => a.id - b.id);
 }
 
+/** Everything but members, which are what the sessions say: `checkConsistency` compares. */
+function groupDigest({ number, name, filter, last, queueing, queue, members, connected }: ShareGroup): unknown {
+  return {
+    ...{ number, name, filter, last, queueing, sizeBytes: queue.sizeBytes },
+    members: [...members.keys()].sort((a, b) => a - b),
+    connected: connected.map(({ session }) => session.number),
+    queue: [...queue].map(messageDigest),
+  };
+}
+
 function messageDigest(message: Message): unknown {
-  const { id, topic, qos, retain, properties, expiresAtMs, payload, references, sizeBytes } = message;
+  const { id, topic, qos, retain, properties, expiresAtMs, payload, references, sizeBytes, publisherHash } = message;
   const bytes = Buffer.from(payload).toString('hex');
   const { correlationData, ...others } = properties ?? {};
   const correlation = correlationData === undefined ? null : Buffer.from(correlationData).toString('hex');
-  return { id, topic, qos, retain, others, correlation, expiresAtMs, bytes, references, sizeBytes };
+  return { id, topic, qos, retain, others, correlation, expiresAtMs, bytes, references, sizeBytes, publisherHash };
 }
 
 function sessionDigest(session: Session): unknown {
   const { number, clientId, epoch, owner, protocolVersion, expiryIntervalSec, receiveMaximum, will } = session;
-  const { expiresAtMs, willAtMs, maybeSentBefore, queue } = session;
+  const { expiresAtMs, willAtMs, maybeSentBefore, tracked: queue, held, ledger } = session;
   const willBytes = will === null ? null : Buffer.from(will.payload).toString('hex');
   const items: unknown[] = [];
   for (let sequence = queue?.headSequence ?? 0; sequence < (queue?.nextSequence ?? 0); sequence++) {
@@ -59,7 +74,7 @@ function sessionDigest(session: Session): unknown {
   return {
     ...{ number, clientId, epoch, owner, protocolVersion, expiryIntervalSec, receiveMaximum, expiresAtMs, willAtMs },
     will: will === null ? null : { ...will, payload: willBytes },
-    maybeSentBefore,
+    ...{ maybeSentBefore, held, hasLedger: ledger !== null },
     incoming: [...session.incoming].sort((a, b) => a - b),
     // Their order is part of the session's record.
     subscriptions: [...session.subscriptions.values()].map((subscription) => ({ ...subscription })),
@@ -87,9 +102,16 @@ export function checkConsistency(state: State): void {
     assert.is(state.live.get(session.epoch), session.owner === null ? undefined : session);
     if (session.owner !== null) assert.ok(state.owned.get(session.owner)?.has(session));
     subscriptions += session.subscriptions.size;
+    checkShares(state, session);
     if (session.queue === null)
       assert.is(session.expiryIntervalSec, 0, 'a session that outlives its client has a queue');
     for (const message of messagesOf(session)) {
+      see(message);
+      references.set(message, (references.get(message) ?? 0) + 1);
+    }
+  }
+  for (const group of state.groups.values()) {
+    for (const message of group.queue) {
       see(message);
       references.set(message, (references.get(message) ?? 0) + 1);
     }
@@ -100,6 +122,7 @@ export function checkConsistency(state: State): void {
   }
   for (const [message, count] of references) assert.is(message.references, count, `references of ${message.id}`);
   assert.is(state.sessionsByNumber.size, state.sessions.size);
+  checkGroups(state);
   assert.is(state.subscriptions.size, subscriptions);
   const owned = [...state.owned.values()].reduce((sum, sessions) => sum + sessions.size, 0);
   assert.is(owned, state.live.size);
@@ -110,8 +133,74 @@ export function checkConsistency(state: State): void {
   assert.ok(state.timers.size <= 4 * state.sessions.size + 1024 + 2, 'stale timers pile up');
 }
 
+/** DESIGN.md of the broker, "Invariants of share groups". */
+function checkGroups(state: State): void {
+  let members = 0;
+  assert.is(state.groupsByName.size, state.groups.size);
+  assert.equal(
+    [...state.groups.keys()],
+    [...state.groups.keys()].sort((a, b) => a - b),
+  );
+  for (const group of state.groups.values()) {
+    const { name, queue, connected } = group;
+    members += group.members.size;
+    assert.is(state.groupsByName.get(name), group);
+    assert.ok(group.members.size > 0, `${name} has no member`);
+    const expected = [...group.members.values()].filter(({ session }) => session.owner !== null);
+    expected.sort((a, b) => a.session.number - b.session.number);
+    assert.equal(
+      connected.map(({ session }) => session.number),
+      expected.map(({ session }) => session.number),
+    );
+    for (const member of group.members.values()) {
+      assert.ok(member.session.shares?.includes(group), `${member.session.clientId} does not know of ${name}`);
+      assert.equal(member.subscription, member.session.subscriptions.get(name));
+    }
+    for (const member of connected) assert.is(member, group.members.get(member.session.number));
+    assert.is(group.queueing, [...group.members.values()].filter(({ subscription }) => subscription.qos > 0).length);
+    const ids = [...queue].map(({ id }) => id);
+    assert.equal(
+      ids,
+      [...new Set(ids)].sort((a, b) => a - b),
+      `queue of ${name}`,
+    );
+    assert.is(queue.count, ids.length);
+    if (group.queueing === 0) assert.is(queue.count, 0, `${name} keeps messages for nobody`);
+    const { first } = queue;
+    const able = first === null ? null : pick(group, state.sharedStrategy, first, group.last, 'queueing');
+    assert.is(able, null, `a message of ${name} is stranded while ${able?.session.clientId} has room`);
+  }
+  const shares = [...state.sessions.values()].reduce((sum, { shares: own }) => sum + (own?.length ?? 0), 0);
+  assert.is(shares, members);
+  assert.is(state.subscriptions.sharedCount, members);
+}
+
+function checkShares(state: State, session: Session): void {
+  const { tracked, ledger, queue, subscriptions, shares, owner, clientId } = session;
+  const names = [...subscriptions.keys()].filter((filter) => filter.startsWith('$share/'));
+  assert.equal(names.sort(), (shares ?? []).map(({ name }) => name).sort(), `shares of ${clientId}`);
+  assert.ok(ledger === null || queue === null, `${clientId} has a queue and a ledger`);
+  let held = 0;
+  const seen = new Set<string>();
+  for (let sequence = tracked?.headSequence ?? 0; sequence < (tracked?.nextSequence ?? 0); sequence++) {
+    const item = tracked?.get(sequence) ?? null;
+    if (item === null) continue;
+    if (ledger !== null) assert.ok(item.share !== 0, `${clientId} has an ordinary message in its ledger`);
+    if (item.share === 0) continue;
+    held++;
+    const key = `${item.share} ${item.message.id}`;
+    assert.ok(!seen.has(key), `${clientId} has message ${item.message.id} twice`);
+    seen.add(key);
+    const queued = state.groups.get(item.share)?.queue ?? [];
+    for (const message of queued) assert.ok(message !== item.message, `message ${message.id} is at two places`);
+    const theirs = item.qos === 2 && item.state !== ItemState.queued;
+    if (owner === null && state.groups.has(item.share)) assert.ok(theirs, `${clientId} is gone with a shared message`);
+  }
+  assert.is(session.held, held);
+}
+
 function messagesOf(session: Session): Message[] {
-  const { queue } = session;
+  const queue = session.tracked;
   const found: Message[] = [];
   let sizeBytes = 0;
   for (let sequence = queue?.headSequence ?? 0; sequence < (queue?.nextSequence ?? 0); sequence++) {
@@ -138,7 +227,7 @@ export function dumpOf(state: State): Map<string, string> {
   for (const session of state.sessions.values()) {
     put(sessionRecord(session));
     put(cursorRecord(session));
-    const { queue } = session;
+    const queue = session.tracked;
     for (let sequence = queue?.headSequence ?? 0; sequence < (queue?.nextSequence ?? 0); sequence++) {
       const item = queue?.get(sequence);
       if (item == null) continue;
@@ -147,6 +236,14 @@ export function dumpOf(state: State): Map<string, string> {
     }
   }
   for (const message of retainedOf(state)) put(retainedRecord(message));
+  for (const group of state.groups.values()) {
+    put(groupRecord(group));
+    for (const message of group.queue) {
+      put(groupItemRecord(group.number, message.id));
+      put(messageRecord(message));
+    }
+  }
+  if (state.sharedStrategy !== 'round_robin') put(sharedStrategyRecord(state.sharedStrategy));
   return dump;
 }
 

@@ -70,7 +70,7 @@ export class RecordingSink implements StateSink {
   }
 
   queued(session: Session): void {
-    this.events.push(['queued', session.clientId, session.epoch, session.queue?.nextSequence]);
+    this.events.push(['queued', session.clientId, session.epoch, session.tracked?.nextSequence]);
   }
 
   ownershipLost(session: Session, ...rest: unknown[]): void {

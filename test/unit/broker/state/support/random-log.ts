@@ -1,6 +1,8 @@
 import {
   type ByteWriter,
   NEVER_EXPIRES,
+  SHARED_STRATEGIES,
+  writeBegin,
   writeCheckpoint,
   writeClusterInit,
   writeDisconnect,
@@ -11,6 +13,7 @@ import {
   writePublish,
   writePubrel,
   writeSettle,
+  writeSharedStrategy,
   writeSubscribe,
   writeTick,
   writeUnsubscribe,
@@ -26,13 +29,14 @@ export const CLIENTS = ['c0', 'c1', 'c2', 'c3'];
 export const TOPICS = ['t', 't/1', 't/1/x', '$t', 'u'];
 const COLLECTIONS = [1, 3];
 const DOCUMENTS = ['d', 'ä'];
-const FILTERS = ['t', 't/1', 't/+', 't/#', '#', '+/1/#', '$t', 'u'];
+const SHARED = ['$share/g/t', '$share/g/t/#', '$share/h/t/#', '$share/g/u'];
+const FILTERS = ['t', 't/1', 't/+', 't/#', '#', '+/1/#', '$t', 'u', ...SHARED, ...SHARED, ...SHARED, ...SHARED];
 
 const node = fc.constantFrom(...NODES);
 const client = fc.constantFrom(...CLIENTS);
 const topic = fc.constantFrom(...TOPICS);
 const qos = fc.constantFrom(0 as const, 1 as const, 2 as const);
-const expirySec = fc.constantFrom(0, 2, 1000, 1000, NEVER_EXPIRES);
+const expirySec = fc.constantFrom(0, 0, 2, 1000, 1000, NEVER_EXPIRES);
 const payload = fc.constantFrom('', 'x', 'payload').map((text) => Buffer.from(text));
 const properties: fc.Arbitrary<MessageProperties | null> = fc.option(
   fc.constantFrom<MessageProperties>(
@@ -81,7 +85,7 @@ const command = fc.oneof(
     }),
   },
   {
-    weight: 4,
+    weight: 6,
     arbitrary: fc.record({
       op: fc.constant('subscribe' as const),
       client,
@@ -120,6 +124,19 @@ const command = fc.oneof(
       first: fc.integer({ min: -1, max: 4 }),
       count: fc.constantFrom(1, 1, 2, 100),
     }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      op: fc.constant('begin' as const),
+      client,
+      first: fc.integer({ min: -1, max: 2 }),
+      count: fc.constantFrom(1, 2, 100, 100),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ op: fc.constant('strategy' as const), strategy: fc.constantFrom(...SHARED_STRATEGIES) }),
   },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('nodeDown' as const), node }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('tick' as const) }) },
@@ -224,6 +241,7 @@ function write(bench: Bench, writer: ByteWriter, each: Command): void {
     const { client: clientId, op: _op, will: lastWill, ...part } = each;
     return connectCommand(writer, clientId, lastWill === null ? part : { ...part, will: lastWill });
   }
+  if (each.op === 'strategy') return writeSharedStrategy(writer, each.strategy);
   const session = bench.state.sessions.get(each.client);
   // Without a session: an epoch that was never given.
   const epoch = session?.epoch ?? 1_000_000;
@@ -241,8 +259,12 @@ function write(bench: Bench, writer: ByteWriter, each: Command): void {
     case 'pubrel':
       return writePubrel(writer, { ...each, epoch });
     case 'settle': {
-      const first = (session?.queue?.headSequence ?? 0) + each.first;
+      const first = (session?.tracked?.headSequence ?? 0) + each.first;
       return writeSettle(writer, { epoch, received: each.received, ranges: [first, each.count] });
+    }
+    case 'begin': {
+      const first = (session?.tracked?.headSequence ?? 0) + each.first;
+      return writeBegin(writer, { epoch, ranges: [first, each.count] });
     }
   }
 }
@@ -252,6 +274,7 @@ export function endEverything(bench: Bench): void {
   for (const nodeId of NODES) {
     bench.nodeUp(nodeId);
     bench.on(nodeId, (writer) => writeMemberRemoved(writer, { nodeId }));
+    bench.on(nodeId, (writer) => writeSharedStrategy(writer, 'round_robin'));
   }
   for (const collection of COLLECTIONS) {
     for (const name of DOCUMENTS) {
