@@ -114,6 +114,12 @@ export class Outgoing implements OutgoingSide {
     if (kept.length === 0) this.#connection.broker.setScanning(this.#connection, false);
   }
 
+  /** Whether a message of a share group may be sent to this client. */
+  readonly #mayTake = ({ message, qos }: QueueItem): boolean => {
+    const { grant, session } = this.#connection;
+    return grant === null || mayReceive(grant, session, message.topic, qos);
+  };
+
   /** Counts it when not. */
   #mayReceive(topic: string, qos: QoS): boolean {
     const connection = this.#connection;
@@ -286,7 +292,7 @@ export class Outgoing implements OutgoingSide {
     const { output, broker, socket } = this.#connection;
     const queue = this.#queue;
     const bufferLimit = broker.limits.maxOutgoingBufferBytes;
-    if (!this.#replicated) this.#shared.takeOver(queue);
+    if (!this.#replicated) this.#shared.takeOver(queue, this.#mayTake);
     // Entries settled behind our back (nothing does so today) must not hold the window's start.
     if (this.#next < queue.headSequence) this.#next = queue.headSequence;
     this.#beginning = false;
@@ -302,6 +308,10 @@ export class Outgoing implements OutgoingSide {
       if (socket.bufferedBytes + output.length >= bufferLimit) break;
       const item = queue.get(this.#next);
       if (item !== null && SharedDeliveries.mustBegin(item)) {
+        if (this.#next < this.#uncheckedBefore && !this.#mayTake(item)) {
+          this.#next++;
+          continue;
+        }
         this.#beginning = true;
         this.#shared.begin(queue, this.#next, this.#window - this.#flights.size);
         break;
@@ -321,10 +331,10 @@ export class Outgoing implements OutgoingSide {
     }
     const { message, qos, retain } = item;
     const dup = sequence < this.#resendBefore;
-    // What comes over from a ledger may be older than the place that it gets here tells.
-    const isUnchecked = sequence < this.#uncheckedBefore || (item.share !== 0 && !this.#replicated);
-    if (isUnchecked && !this.#mayReceive(message.topic, qos)) {
-      return this.#withhold(sequence, dup && qos === 2);
+    if (sequence < this.#uncheckedBefore) {
+      // It stays where it is, and with the end of the connection goes back to its group, which has others for it.
+      if (item.share !== 0 && item.state === ItemState.queued && !this.#mayTake(item)) return;
+      if (!this.#mayReceive(message.topic, qos)) return this.#withhold(sequence, dup && qos === 2);
     }
     if (message.expiresAtMs <= broker.clusterNowMs && !dup) return this.#skip(sequence, 'expired');
     // [MQTT-3.1.2-25]: as if it had been sent and acknowledged.

@@ -47,13 +47,16 @@ export class SharedDeliveries {
     return share !== 0 && qos === 2 && state === ItemState.queued;
   }
 
-  /** Moves what the window allows from the ledger into the local queue. */
-  takeOver(local: MessageQueue): void {
+  /**
+   * Moves what the window allows from the ledger into the local queue. What the client may not have stays in the ledger: with
+   * the end of the connection it goes back to its group, which has others for it.
+   */
+  takeOver(local: MessageQueue, mayTake: (item: QueueItem) => boolean): void {
     const { ledger } = this.#session;
     if (ledger === null) return;
     while (this.#next < ledger.nextSequence && this.#places.size < this.#window) {
       const item = ledger.get(this.#next);
-      if (item !== null) {
+      if (item !== null && mayTake(item)) {
         if (SharedDeliveries.mustBegin(item)) {
           this.begin(ledger, this.#next, this.#window - this.#places.size);
           return;
