@@ -1,3 +1,17 @@
 export type { Cluster, Features, NodeHandle } from './cluster/cluster.ts';
+export { type DiskKind, diskUnavailable } from './cluster/disks.ts';
+export { majorityLeader } from './cluster/leader.ts';
+export { OWN_BUILD, QuorateCluster, type QuorateOptions } from './cluster/quorate.ts';
+export { watchLeader } from './cluster/watch-leader.ts';
 export type * from './history/operation.ts';
+export { NEMESES } from './nemeses/catalogue.ts';
+export { Clocks } from './nemeses/clocks.ts';
+export { LinkBook } from './nemeses/link-book.ts';
+export type { Begun, Nemesis, NemesisContext, Touches } from './nemeses/nemesis.ts';
+export { describePlan, excludes, makePlan, type Plan, type PlannedFault, type PlanOptions } from './nemeses/plan.ts';
+export { type Random, seededRandom } from './nemeses/random.ts';
+export { type PlanResult, type RunPlanOptions, runPlan } from './nemeses/run-plan.ts';
+export { followOuterProcess, insideOf, runInside } from './network/inside.ts';
 export type { Host, Network, Shape } from './network/network.ts';
+export { openNetwork } from './network/open.ts';
+export { detectNetwork, type NetworkKind, type Possibility } from './network/possible.ts';
