@@ -52,8 +52,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
   halves: { expect: (hit) => hit.slice(1) },
   'halves with their clients': { expect: (hit) => hit.slice(1) },
   bridge: { expect: untold, during: someAcknowledge },
-  'leader cannot send': { quick: true, expect: untold, during: someAcknowledge },
-  'leader cannot receive': { expect: untold },
+  'leader cannot send': { quick: true, expect: untold, during: anotherLeads },
+  'leader cannot receive': { expect: untold, during: anotherLeads },
   'one-way cuts': { expect: untold },
   'flapping links': { expect: untold, during: someAcknowledge },
   'clients cut off': { expect: untold, during: fewerAcknowledge },
@@ -72,7 +72,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'slow start': { expect: untold, during: someAcknowledge },
   'clock jump': { quick: true, expect: everybody, during: clocksAreWrong },
   'clock strobe': { expect: everybody, during: clocksAreWrong },
-  'clock drift': { expect: everybody },
+  'clock drift': { expect: everybody, during: clocksAreWrong },
   'disk full': { expect: others },
   'disk stall': { quick: true, expect: others },
   'flipped bytes': { expect: others },
@@ -88,6 +88,12 @@ const CHECKS: Readonly<Record<string, Check>> = {
 
 async function someAcknowledge(bench: PartitionBench): Promise<void> {
   await waitFor(async () => (await bench.acknowledging(700)).length >= 2, { what: 'two nodes to acknowledge' });
+}
+
+async function anotherLeads(bench: PartitionBench, _hit: readonly string[], before: Before): Promise<void> {
+  const isOther = async (): Promise<boolean> => ((await bench.cluster.leader())?.term ?? 0) > before.term;
+  await waitFor(isOther, { what: 'another leader' });
+  await someAcknowledge(bench);
 }
 
 async function fewerAcknowledge(bench: PartitionBench): Promise<void> {

@@ -16,6 +16,9 @@ export const OWN_BUILD = fileURLToPath(new URL('../../../packages/cli/bin/quorat
 /** A change of the cluster waits for majorities and elections. */
 const CHANGE_TIMEOUT_MS = 60_000;
 const VOTER_TIMEOUT_MS = 120_000;
+/** After these a change may have happened or may yet happen. */
+const UNKNOWN_CODES = ['LEADERSHIP_LOST', 'TIMEOUT', 'INTERNAL'];
+const SETTLE_TIMEOUT_MS = 20_000;
 const SHARED_SUBSCRIPTIONS = 'sharedSubscriptionAvailable';
 
 const MIB = 1024 * 1024;
@@ -129,7 +132,9 @@ export class QuorateCluster implements Cluster {
   }
 
   async transferLeadership(to: string): Promise<void> {
-    await this.change('POST', '/api/v1/leader', { to }, `hand leadership to ${to}`);
+    const what = `hand leadership to ${to}`;
+    if ((await this.change('POST', '/api/v1/leader', { to }, what)) === 'done') return;
+    await waitUntil(async () => (await this.leader())?.id === to, { what: `${to} to lead`, timeoutMs: SETTLE_TIMEOUT_MS });
   }
 
   async addNode(replaces?: string): Promise<NodeHandle> {
@@ -137,10 +142,9 @@ export class QuorateCluster implements Cluster {
     if (free === undefined) throw new Error('no host is left for another node: name spare ones');
     const node = await this.prepare(free.name, true);
     await node.start();
-    const leader = replaces === undefined ? [] : [replaces];
     const peer = `${node.host.address}:${String(free.peerPort)}`;
     const body = { id: free.name, peer, ...(replaces !== undefined && { replaces }) };
-    const asked = [...this.processes.keys()].filter((id) => id !== free.name && !leader.includes(id));
+    const asked = [...this.processes.keys()].filter((id) => id !== free.name && id !== replaces);
     await waitUntil(async () => (await getJson(this.url(free.name, '/livez'))) !== null, {
       what: `${free.name} to answer`,
       timeoutMs: CHANGE_TIMEOUT_MS,
@@ -162,7 +166,13 @@ export class QuorateCluster implements Cluster {
   async removeNode(id: string): Promise<void> {
     const node = this.node(id);
     const others = [...this.processes.keys()].filter((each) => each !== id);
-    await this.change('DELETE', `/api/v1/members/${id}`, undefined, `remove ${id}`, others);
+    if ((await this.change('DELETE', `/api/v1/members/${id}`, undefined, `remove ${id}`, others)) === 'unknown') {
+      const gone = async (): Promise<boolean> => {
+        const seen = await this.votersAt(others);
+        return seen.length > 0 && seen.every((voters) => !voters.includes(id));
+      };
+      await waitUntil(gone, { what: `${id} to be no voter any more`, timeoutMs: SETTLE_TIMEOUT_MS });
+    }
     await this.forget(node);
   }
 
@@ -262,36 +272,48 @@ export class QuorateCluster implements Cluster {
     };
   }
 
-  /** Asks the nodes in turn: one that has no way to the leader refuses without an effect. */
+  /**
+   * Asks the nodes in turn until one does it.
+   *
+   * @returns `unknown` when it may have happened or may yet happen
+   * @throws when it certainly did not
+   */
   private async change(
     method: 'POST' | 'DELETE',
     path: string,
     body: unknown,
     what: string,
     asked: readonly string[] = [...this.processes.keys()],
-  ): Promise<void> {
+  ): Promise<'done' | 'unknown'> {
     let last = 'nobody answered';
     for (const id of asked) {
       if (!this.node(id).running) continue;
       let answer: Answer;
       try {
         answer = await askJson(this.url(id, path), { method, body }, CHANGE_TIMEOUT_MS);
-      } catch (error) {
-        last = `${id}: ${(error as Error).message}`;
-        continue;
+      } catch {
+        return 'unknown';
       }
-      if (answer.status < 300) return;
-      last = `${id}: ${String(field(answer.body, 'code'))}, ${String(field(answer.body, 'reason'))}`;
+      if (answer.status < 300) return 'done';
+      const code = String(field(answer.body, 'code'));
+      if (UNKNOWN_CODES.includes(code)) return 'unknown';
+      last = `${id}: ${code}, ${String(field(answer.body, 'reason'))}`;
     }
     throw new Error(`cannot ${what}: ${last}`);
   }
 
   private async isMember(id: string, asked: readonly string[], replaced: string | undefined): Promise<boolean> {
-    for (const each of asked) {
-      const voters = votersIn(await getJson(this.url(each, '/api/v1/cluster')))?.split(',');
-      if (voters?.includes(id) === true && (replaced === undefined || !voters.includes(replaced))) return true;
-    }
-    return false;
+    const seen = await this.votersAt(asked);
+    return seen.some((voters) => voters.includes(id) && (replaced === undefined || !voters.includes(replaced)));
+  }
+
+  /** The voters in the eyes of each of these nodes that answers. */
+  private async votersAt(asked: readonly string[]): Promise<string[][]> {
+    const answers = await Promise.all(asked.map((each) => getJson(this.url(each, '/api/v1/cluster'))));
+    return answers.flatMap((answer) => {
+      const voters = votersIn(answer);
+      return voters === null ? [] : [voters.split(',')];
+    });
   }
 
   private async forget(node: ManagedProcess): Promise<void> {

@@ -146,7 +146,7 @@ export const CLOCKS: readonly Nemesis[] = [
     return { detail: `wall clocks of ${victims.join(', ')} jump every 1 to 3 s`, end: () => strobe.end() };
   }),
   clockFault('clock drift', (clocks, victims, random) => {
-    const rates = victims.map((id) => [id, (random.between(50, 200) / 100).toFixed(2)] as const);
+    const rates = victims.map((id) => [id, (random.pick([50, 80, 95, 105, 120, 200]) / 100).toFixed(2)] as const);
     for (const [id, rate] of rates) clocks.set(id, `+0 x${rate}`);
     return { detail: `wall clocks run at ${rates.map(([id, rate]) => `${id} ${rate}`).join(', ')} of the true speed` };
   }),

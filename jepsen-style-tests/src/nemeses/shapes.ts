@@ -63,7 +63,7 @@ function shaping(name: string, shapeOf: (random: Random) => Partial<Shape>): Nem
 /** Faults of links that are bad. */
 export const SHAPES: readonly Nemesis[] = [
   shaping('packet loss', (random) => ({ lossPct: random.between(2, 30) })),
-  shaping('delay', (random) => ({ delayMs: random.between(20, 250), jitterMs: random.between(0, 100) })),
+  shaping('delay', (random) => ({ delayMs: random.between(10, 150), jitterMs: random.between(0, 50) })),
   shaping('reorder', (random) => ({ delayMs: random.between(5, 40), reorderPct: random.between(10, 50) })),
   shaping('duplication', (random) => ({ duplicatePct: random.between(5, 50) })),
   shaping('bad links', (random) => ({
