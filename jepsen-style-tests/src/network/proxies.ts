@@ -12,6 +12,8 @@ interface Pair {
   target: Socket | null;
   /** An end that closed behind a cut; the other one hears of it when it heals. */
   ended: boolean;
+  /** Ends of streams that came behind a cut. */
+  held: { readonly sink: Socket; readonly flows: () => boolean }[];
 }
 
 /** Whether bytes flow, per direction. */
@@ -32,7 +34,7 @@ class Proxy {
     this.ways = ways;
     this.target = target;
     this.server = createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true }, (dialed) => {
-      const pair: Pair = { dialed, target: null, ended: false };
+      const pair: Pair = { dialed, target: null, ended: false, held: [] };
       this.pairs.add(pair);
       for (const event of ['error', 'close']) dialed.on(event, () => this.end(pair));
       this.refresh(pair);
@@ -70,6 +72,9 @@ class Proxy {
     if (pair.target === null) return;
     flow(pair.dialed, there);
     flow(pair.target, back);
+    const held = pair.held;
+    pair.held = held.filter(({ flows }) => !flows());
+    for (const { sink, flows } of held) if (flows()) sink.end();
   }
 
   private dial(pair: Pair): void {
@@ -78,8 +83,8 @@ class Proxy {
     target.setNoDelay(true);
     for (const event of ['error', 'close']) target.on(event, () => this.end(pair));
     target.connect(this.target);
-    carry(pair.dialed, target);
-    carry(target, pair.dialed);
+    carry(pair, pair.dialed, target, this.ways.there);
+    carry(pair, target, pair.dialed, this.ways.back);
   }
 
   private end(pair: Pair): void {
@@ -100,12 +105,14 @@ function flow(socket: Socket, flows: boolean): void {
 }
 
 /** Without `pipe`, whose own pauses would mix with those of a cut. */
-function carry(source: Socket, sink: Socket): void {
+function carry(pair: Pair, source: Socket, sink: Socket, flows: () => boolean): void {
   source.on('data', (chunk) => {
     if (!sink.destroyed) sink.write(chunk);
   });
   source.on('end', () => {
-    if (!sink.destroyed) sink.end();
+    // Of an end even a paused stream tells.
+    if (flows()) sink.end();
+    else pair.held.push({ sink, flows });
   });
 }
 
