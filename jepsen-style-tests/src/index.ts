@@ -1,7 +1,11 @@
 export type { Cluster, Features, NodeHandle } from './cluster/cluster.ts';
 export { type DiskKind, diskUnavailable } from './cluster/disks.ts';
+export { FixedCluster, type FixedOptions } from './cluster/fixed.ts';
 export { majorityLeader } from './cluster/leader.ts';
+export { mosquitto } from './cluster/mosquitto.ts';
+export { nats } from './cluster/nats.ts';
 export { OWN_BUILD, QuorateCluster, type QuorateOptions } from './cluster/quorate.ts';
+export { rabbitmq } from './cluster/rabbitmq.ts';
 export { watchLeader } from './cluster/watch-leader.ts';
 export type * from './history/operation.ts';
 export { NEMESES } from './nemeses/catalogue.ts';
