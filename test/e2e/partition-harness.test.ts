@@ -2,13 +2,17 @@ import { readFileSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  describePlan,
   detectNetwork,
   followOuterProcess,
   insideOf,
+  makePlan,
   NEMESES,
+  type NemesisEvent,
   type Nemesis,
   OWN_BUILD,
   runInside,
+  runPlan,
   seededRandom,
 } from '@quorate/jepsen-style-tests';
 import { PartitionBench } from '../support/partition-bench.ts';
@@ -179,12 +183,31 @@ function declareTests(): void {
     };
     test(`${nemesis.name}: it does what it says, and its end ends it`, body, { timeoutMs: 100_000 });
   }
+  if (doesAll && 'a plan'.includes(part)) test('a plan of them runs through and leaves everything whole', () => runAPlan(bench), { timeoutMs: 280_000 });
   test('each fault has a check here, or says why it can not be done to three nodes', () => {
     const unchecked = NEMESES.filter((each) => CHECKS[each.name] === undefined);
     for (const each of unchecked) assert.ok(each.unavailable(bench.context) !== null, each.name);
     note(`${bench.network.description}; ${ran.join(', ')}`);
   });
   test.run();
+}
+
+async function runAPlan(bench: PartitionBench): Promise<void> {
+  const nemeses = NEMESES.filter((each) => each.unavailable(bench.context) === null);
+  const options = { durationMs: 120_000, recoveryMs: 1_000, quietMs: [1_000, 2_000], faultMs: [2_000, 5_000] } as const;
+  const plan = makePlan({ ...options, seed: seedFor('plan'), nemeses, pairPct: 60 });
+  note(describePlan(plan));
+  const events: NemesisEvent[] = [];
+  const startMs = performance.now();
+  const nowMs = (): number => performance.now() - startMs;
+  const result = await runPlan({ plan, nemeses, context: bench.context, nowMs, write: (event) => events.push(event) });
+  const lines = events.map(({ atMs, name, phase, detail }) => `${(atMs / 1000).toFixed(1)} ${phase} ${name}: ${detail}`);
+  note([...lines, ...bench.notes, `whole after ${(result.healedAtMs / 1000).toFixed(1)} s`].join('\n'));
+  assert.equal(result.problems, []);
+  assert.is(events.filter((each) => each.phase === 'begin').length, result.begun);
+  assert.is(events.length, 2 * result.begun);
+  await bench.onlyAcknowledging(['n1', 'n2', 'n3'], 'all to acknowledge after the plan', 40_000);
+  await waitFor(() => bench.cluster.isWhole(), { what: 'all to be voters', timeoutMs: 20_000 });
 }
 
 async function doOnce(bench: PartitionBench, nemesis: Nemesis, check: Check): Promise<void> {

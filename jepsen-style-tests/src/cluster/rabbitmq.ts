@@ -16,7 +16,9 @@ function settings(place: FixedPlace, all: readonly FixedPlace[]): string {
   return [
     `listeners.tcp.default = ${place.address}:${String(PORTS.amqp)}`,
     `mqtt.listeners.tcp.default = ${place.address}:${String(PORTS.mqtt)}`,
+    // Anonymous clients count as its user guest, who is else only let in over loopback.
     'mqtt.allow_anonymous = true',
+    'loopback_users.guest = false',
     'mqtt.prefetch = 1000',
     'mqtt.durable_queue_type = quorum',
     'log.file.level = warning',

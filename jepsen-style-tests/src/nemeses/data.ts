@@ -61,7 +61,10 @@ export function truncateSomewhere(file: string, random: Random): number {
 async function startDamaged(node: NodeHandle, context: NemesisContext): Promise<void> {
   await node.start();
   context.cluster.excuse(node.id, 'its data is damaged');
-  for (let leftMs = VERDICT_MS; leftMs > 0 && node.running; leftMs -= VERDICT_ROUND_MS) await delay(VERDICT_ROUND_MS);
+  for (let leftMs = VERDICT_MS; leftMs > 0 && node.running; leftMs -= VERDICT_ROUND_MS) {
+    await delay(VERDICT_ROUND_MS);
+    if (node.running && (await context.cluster.isWhole?.()) === true) return;
+  }
   if (node.running) return;
   context.note(`${node.id} ended on its damaged data (${node.logFile} says why): started anew with an empty directory`);
   await node.wipe();

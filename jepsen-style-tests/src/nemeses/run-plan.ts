@@ -1,8 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NemesisEvent } from '../history/operation.ts';
 import type { Begun, Nemesis, NemesisContext } from './nemesis.ts';
-import type { Plan, PlannedFault } from './plan.ts';
+import { excludes, type Plan, type PlannedFault } from './plan.ts';
 import { seededRandom } from './random.ts';
+
+/** Less than this is no delay. */
+const SLACK_MS = 100;
 
 export interface RunPlanOptions {
   readonly plan: Plan;
@@ -25,30 +28,29 @@ export interface PlanResult {
   readonly problems: readonly string[];
 }
 
-interface Step {
-  readonly atMs: number;
-  readonly phase: 'begin' | 'end';
-  readonly planned: PlannedFault;
-}
-
-/** Does what the plan says. When it resolves everything is whole again. */
+/**
+ * Does what the plan says. When it resolves everything is whole again.
+ *
+ * Some faults take longer to begin or to end than was planned. Then all that follows moves by as much, so that faults and the
+ * quiet between them keep their lengths; what would no longer end before the plan's time of healing is left out.
+ */
 export async function runPlan(options: RunPlanOptions): Promise<PlanResult> {
   const run = new PlanRun(options);
-  for (const step of stepsOf(options.plan)) {
-    if (!(await waitFor(step.atMs, options))) break;
-    await run.take(step);
+  const waiting = [...options.plan.faults];
+  for (;;) {
+    const next = waiting[0];
+    const end = run.nextEnd();
+    if (next === undefined && end === null) break;
+    if (end !== null && (next === undefined || end.dueMs <= run.dueMs(next) || run.isBlocked(next))) {
+      if (!(await waitFor(end.dueMs, options))) break;
+      await run.end(end);
+    } else if (next !== undefined) {
+      if (!(await waitFor(run.dueMs(next), options))) break;
+      waiting.shift();
+      await run.begin(next);
+    }
   }
   return run.heal();
-}
-
-/** In the order of time; of two at the same time ends come first. */
-export function stepsOf(plan: Plan): Step[] {
-  return plan.faults
-    .flatMap((planned): Step[] => [
-      { atMs: planned.beginMs, phase: 'begin', planned },
-      { atMs: planned.endMs, phase: 'end', planned },
-    ])
-    .sort((a, b) => a.atMs - b.atMs || (a.phase === b.phase ? 0 : a.phase === 'end' ? -1 : 1));
 }
 
 /** False when the run is to end. */
@@ -64,37 +66,80 @@ async function waitFor(atMs: number, { nowMs, signal }: RunPlanOptions): Promise
   }
 }
 
+interface Active {
+  readonly planned: PlannedFault;
+  readonly begun: Begun;
+  readonly dueMs: number;
+}
+
 class PlanRun {
   private readonly options: RunPlanOptions;
-  private readonly active = new Map<number, { readonly planned: PlannedFault; readonly begun: Begun }>();
+  private readonly active = new Set<Active>();
   private readonly problems: string[] = [];
   private begun = 0;
+  /** By how much the run is behind its plan. */
+  private slipMs = 0;
 
   constructor(options: RunPlanOptions) {
     this.options = options;
   }
 
-  async take({ phase, planned }: Step): Promise<void> {
-    if (phase === 'end') return this.end(planned);
-    const { nemeses, context, plan } = this.options;
-    const nemesis = nemeses.find((each) => each.name === planned.nemesis);
-    if (nemesis === undefined) throw new Error(`no fault is called ${planned.nemesis}`);
+  /** When a fault is to begin, as things stand. */
+  dueMs(planned: PlannedFault): number {
+    return planned.beginMs + this.slipMs;
+  }
+
+  /** Whether one that goes on, since it is late, excludes this one. */
+  isBlocked(planned: PlannedFault): boolean {
+    return [...this.active].some((each) => excludes(each.planned.touches, planned.touches));
+  }
+
+  /** The fault that ends next. */
+  nextEnd(): Active | null {
+    let first: Active | null = null;
+    for (const each of this.active) if (first === null || each.dueMs < first.dueMs) first = each;
+    return first;
+  }
+
+  async begin(planned: PlannedFault): Promise<void> {
+    const { nemeses, context, plan, nowMs } = this.options;
+    const { fault, nemesis: name, beginMs, endMs } = planned;
+    this.slipTo(nowMs() - beginMs);
+    if (endMs + this.slipMs > plan.healMs) {
+      const late = (this.slipMs / 1000).toFixed(1);
+      context.note(`fault ${String(fault)}, ${name}, is left out: the plan is ${late} s late`);
+      return;
+    }
+    const nemesis = nemeses.find((each) => each.name === name);
+    if (nemesis === undefined) throw new Error(`no fault is called ${name}`);
     try {
-      const begun = await nemesis.begin(context, seededRandom(plan.seed).fork(`fault ${String(planned.fault)}`));
+      const begun = await nemesis.begin(context, seededRandom(plan.seed).fork(`fault ${String(fault)}`));
       if (begun === null) {
-        context.note(`fault ${String(planned.fault)}, ${planned.nemesis}: there was nothing to do it to`);
+        context.note(`fault ${String(fault)}, ${name}: there was nothing to do it to`);
         return;
       }
       this.begun++;
-      this.active.set(planned.fault, { planned, begun });
+      this.active.add({ planned, begun, dueMs: nowMs() + endMs - beginMs });
       this.write(planned, 'begin', begun);
     } catch (error) {
       this.problem(planned, 'did not begin', error);
     }
   }
 
+  async end(active: Active): Promise<void> {
+    const { planned, begun } = active;
+    this.active.delete(active);
+    try {
+      await begun.end();
+    } catch (error) {
+      this.problem(planned, 'did not end as it should', error);
+    }
+    this.write(planned, 'end', begun);
+    this.slipTo(this.options.nowMs() - planned.endMs);
+  }
+
   async heal(): Promise<PlanResult> {
-    for (const { planned } of [...this.active.values()]) await this.end(planned);
+    for (const each of [...this.active]) await this.end(each);
     const { links, cluster } = this.options.context;
     await links.clear();
     for (const node of cluster.nodes) {
@@ -104,16 +149,9 @@ class PlanRun {
     return { healedAtMs: this.options.nowMs(), begun: this.begun, problems: this.problems };
   }
 
-  private async end(planned: PlannedFault): Promise<void> {
-    const active = this.active.get(planned.fault);
-    if (active === undefined) return;
-    this.active.delete(planned.fault);
-    try {
-      await active.begun.end();
-    } catch (error) {
-      this.problem(planned, 'did not end as it should', error);
-    }
-    this.write(planned, 'end', active.begun);
+  private slipTo(ms: number): void {
+    // Timers are never exact; that is no delay.
+    if (ms > this.slipMs + SLACK_MS) this.slipMs = ms;
   }
 
   private write({ fault, nemesis }: PlannedFault, phase: 'begin' | 'end', { detail, nodes }: Begun): void {

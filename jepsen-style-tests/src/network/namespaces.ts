@@ -42,17 +42,17 @@ export class NamespaceNetwork implements Network {
   /** Hosts with shapes of netem. */
   private shapedHosts = new Set<string>();
 
-  private constructor(all: ReadonlyMap<string, NamespaceHost>, shaping: Shaping) {
+  private constructor(all: ReadonlyMap<string, NamespaceHost>, shaping: Shaping, seed: number) {
     this.all = all;
     this.hosts = all;
     this.shaping = shaping;
-    this.relayed = new RelayedLinks(all);
+    this.relayed = new RelayedLinks(all, seed);
     const kind = insideOf() ?? 'root namespaces';
     this.description = `namespaces ${kind === 'root namespaces' ? 'of root' : 'of a user'}, shapes by ${shaping.way ?? 'nobody'}`;
   }
 
   /** Makes the hosts. */
-  static async open(nodes: readonly string[], clients: readonly string[]): Promise<NamespaceNetwork> {
+  static async open(nodes: readonly string[], clients: readonly string[], seed: number): Promise<NamespaceNetwork> {
     const places = [
       ...nodes.map((name, at) => placeOf(name, 'node', at)),
       ...clients.map((name, at) => placeOf(name, 'client', at)),
@@ -80,7 +80,7 @@ export class NamespaceNetwork implements Network {
     ]);
     await ipInHub(cables);
     await Promise.all([...hosts.values()].map((host) => setUp(host, [...places, HUB])));
-    return new NamespaceNetwork(hosts, shaping);
+    return new NamespaceNetwork(hosts, shaping, seed);
   }
 
   get shapingUnavailable(): string | null {

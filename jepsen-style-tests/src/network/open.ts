@@ -8,7 +8,8 @@ import { ProxyNetwork } from './proxies.ts';
  *
  * @param nodes names of hosts of nodes, spare ones too
  * @param clients names of hosts of clients
+ * @param seed decides the fate of packets where the relay shapes them
  */
-export async function openNetwork(nodes: readonly string[], clients: readonly string[]): Promise<Network> {
-  return insideOf() === null ? new ProxyNetwork([...nodes, ...clients]) : NamespaceNetwork.open(nodes, clients);
+export async function openNetwork(nodes: readonly string[], clients: readonly string[], seed = 1): Promise<Network> {
+  return insideOf() === null ? new ProxyNetwork([...nodes, ...clients]) : NamespaceNetwork.open(nodes, clients, seed);
 }

@@ -33,7 +33,7 @@ export class RelayedLinks {
   private socket: Socket | null = null;
   private routes = new Set<string>();
 
-  constructor(hosts: ReadonlyMap<string, RelayedHost>, seed = 1) {
+  constructor(hosts: ReadonlyMap<string, RelayedHost>, seed: number) {
     this.hosts = hosts;
     this.relay = new Relay(seededRandom(seed), (packet, to) => {
       // A datagram that does not get away is a packet that is lost.

@@ -9,6 +9,7 @@ import {
   type Plan,
   type PlanOptions,
   runPlan,
+  type Touches,
 } from '@quorate/jepsen-style-tests';
 import fc from 'fast-check';
 import type { NemesisEvent } from '../../../jepsen-style-tests/src/history/operation.ts';
@@ -113,12 +114,17 @@ function fake(name: string, begin: () => Promise<Begun | null>): Nemesis {
   return { name, touches: 'links', unavailable: () => null, begin };
 }
 
+const DIFFERENT: readonly Touches[] = ['links', 'clocks', 'shapes', 'processes'];
+
 function planOf(...faults: [name: string, beginMs: number, endMs: number][]): Plan {
   return {
     seed: 1,
-    healMs: 100,
-    durationMs: 200,
-    faults: faults.map(([nemesis, beginMs, endMs], at) => ({ fault: at + 1, nemesis, touches: 'links', beginMs, endMs })),
+    healMs: 70_000,
+    durationMs: 80_000,
+    faults: faults.map(([nemesis, beginMs, endMs], at) => {
+      const touches = DIFFERENT[at] as Touches;
+      return { fault: at + 1, nemesis, touches, beginMs, endMs };
+    }),
   };
 }
 
@@ -174,6 +180,34 @@ test('a run that is told to end ends the faults of the moment and begins no more
     signal: stop.signal,
   });
   assert.equal(phases, ['1 begin', '1 end']);
+});
+
+test('what takes longer than planned moves the rest; what would end too late is left out', async () => {
+  const [notes, events]: [string[], NemesisEvent[]] = [[], []];
+  const lasting = (name: string, endMs: number): Nemesis =>
+    fake(name, () =>
+      Promise.resolve({
+        detail: '',
+        nodes: [],
+        end: () => new Promise<void>((done) => setTimeout(done, endMs)),
+      }),
+    );
+  const startMs = performance.now();
+  await runPlan({
+    plan: { ...planOf(['slow', 0, 10], ['quick', 200, 250], ['quick', 600, 790]), healMs: 800 },
+    nemeses: [lasting('slow', 400), lasting('quick', 0)],
+    context: emptyContext(notes, []),
+    nowMs: () => performance.now() - startMs,
+    write: (event) => events.push(event),
+  });
+  assert.equal(
+    events.map(({ fault, phase }) => `${String(fault)} ${phase}`),
+    ['1 begin', '1 end', '2 begin', '2 end'],
+  );
+  const [, , begin, end] = events.map((each) => each.atMs) as [number, number, number, number];
+  assert.ok(begin >= 590, `the quiet before it keeps its length: it began at ${String(begin)}`);
+  assert.ok(end - begin >= 45, 'and so does the fault');
+  assert.match(notes.join(), /fault 3, quick, is left out: the plan is 0\.[4-9] s late/);
 });
 
 test.run();
