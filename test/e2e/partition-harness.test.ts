@@ -8,8 +8,8 @@ import {
   insideOf,
   makePlan,
   NEMESES,
-  type NemesisEvent,
   type Nemesis,
+  type NemesisEvent,
   OWN_BUILD,
   runInside,
   runPlan,
@@ -110,7 +110,9 @@ async function clocksAreWrong(bench: PartitionBench, hit: readonly string[]): Pr
     await assert.rejects(bench.cluster.transferLeadership('nobody'), /NOT_A_MEMBER|nobody/);
     return hit.every((id) => {
       const node = bench.cluster.nodes.find((each) => each.id === id);
-      const lines = readFileSync(node?.logFile ?? '', 'utf8').trimEnd().split('\n');
+      const lines = readFileSync(node?.logFile ?? '', 'utf8')
+        .trimEnd()
+        .split('\n');
       const last = /"time":"([^"]+)"/.exec(lines.at(-1) ?? '')?.[1];
       return last !== undefined && Math.abs(Date.parse(last) - Date.now()) > 800;
     });
@@ -183,7 +185,8 @@ function declareTests(): void {
     };
     test(`${nemesis.name}: it does what it says, and its end ends it`, body, { timeoutMs: 100_000 });
   }
-  if (doesAll && 'a plan'.includes(part)) test('a plan of them runs through and leaves everything whole', () => runAPlan(bench), { timeoutMs: 280_000 });
+  if (doesAll && 'a plan'.includes(part))
+    test('a plan of them runs through and leaves everything whole', () => runAPlan(bench), { timeoutMs: 280_000 });
   test('each fault has a check here, or says why it can not be done to three nodes', () => {
     const unchecked = NEMESES.filter((each) => CHECKS[each.name] === undefined);
     for (const each of unchecked) assert.ok(each.unavailable(bench.context) !== null, each.name);
@@ -194,14 +197,16 @@ function declareTests(): void {
 
 async function runAPlan(bench: PartitionBench): Promise<void> {
   const nemeses = NEMESES.filter((each) => each.unavailable(bench.context) === null);
-  const options = { durationMs: 120_000, recoveryMs: 1_000, quietMs: [1_000, 2_000], faultMs: [2_000, 5_000] } as const;
+  const options = { durationMs: 150_000, recoveryMs: 1_000, quietMs: [1_000, 2_000], faultMs: [2_000, 5_000] } as const;
   const plan = makePlan({ ...options, seed: seedFor('plan'), nemeses, pairPct: 60 });
   note(describePlan(plan));
   const events: NemesisEvent[] = [];
   const startMs = performance.now();
   const nowMs = (): number => performance.now() - startMs;
   const result = await runPlan({ plan, nemeses, context: bench.context, nowMs, write: (event) => events.push(event) });
-  const lines = events.map(({ atMs, name, phase, detail }) => `${(atMs / 1000).toFixed(1)} ${phase} ${name}: ${detail}`);
+  const lines = events.map(
+    ({ atMs, name, phase, detail }) => `${(atMs / 1000).toFixed(1)} ${phase} ${name}: ${detail}`,
+  );
   note([...lines, ...bench.notes, `whole after ${(result.healedAtMs / 1000).toFixed(1)} s`].join('\n'));
   assert.equal(result.problems, []);
   assert.is(events.filter((each) => each.phase === 'begin').length, result.begun);
@@ -224,7 +229,8 @@ async function doOnce(bench: PartitionBench, nemesis: Nemesis, check: Check): Pr
   assert.ok(begun !== null, `${nemesis.name} found nothing to do`);
   try {
     const expected = check.expect(begun.nodes, all);
-    if (expected !== null) await bench.onlyAcknowledging(expected, `what ${nemesis.name} (${begun.detail}) does`, 25_000);
+    if (expected !== null)
+      await bench.onlyAcknowledging(expected, `what ${nemesis.name} (${begun.detail}) does`, 25_000);
     await check.during?.(bench, begun.nodes, before);
   } finally {
     await begun.end();

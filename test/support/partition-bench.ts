@@ -117,7 +117,9 @@ export class PartitionBench {
       return seen === wanted;
     };
     await waitFor(look, { what, timeoutMs, intervalMs: 1 }).catch((error: Error) => {
-      throw new Error(`${error.message}: wanted acknowledgements of ${wanted}, last seen of ${seen}\n${this.logTails()}`);
+      throw new Error(
+        `${error.message}: wanted acknowledgements of ${wanted}, last seen of ${seen}\n${this.logTails()}`,
+      );
     });
   }
 

@@ -1,4 +1,6 @@
+import { Buffer } from 'node:buffer';
 import { connect } from 'node:net';
+import { setTimeout } from 'node:timers';
 
 /*
  * Publishes with QoS 1 to one node for as long as it lives, one message at a time, over one connection after the other, and

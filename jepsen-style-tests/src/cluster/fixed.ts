@@ -36,7 +36,10 @@ export interface FixedBroker {
   /** Milliseconds that one node may take before the next one is started; 0: all at once. */
   readonly oneByOneMs: number;
   /** Writes the configuration of a node. @returns how it is started */
-  configure(place: FixedPlace, all: readonly FixedPlace[]): { command: readonly string[]; environment?: Record<string, string> };
+  configure(
+    place: FixedPlace,
+    all: readonly FixedPlace[],
+  ): { command: readonly string[]; environment?: Record<string, string> };
   leader?(all: readonly FixedPlace[]): Promise<{ readonly id: string; readonly term: number } | null>;
 }
 

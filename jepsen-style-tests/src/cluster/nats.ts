@@ -8,7 +8,8 @@ const PORTS = { mqtt: 1_883, clients: 4_222, http: 8_222, routes: 6_222 };
 const MESSAGES = '$MQTT_msgs';
 
 function config({ id, address, dataDir }: FixedPlace, all: readonly FixedPlace[]): string {
-  const replicas = all.length > 1 ? `, stream_replicas: ${String(all.length)}, consumer_replicas: ${String(all.length)}` : '';
+  const replicas =
+    all.length > 1 ? `, stream_replicas: ${String(all.length)}, consumer_replicas: ${String(all.length)}` : '';
   const routes = all.map((each) => `"nats-route://${each.address}:${String(PORTS.routes)}"`).join(', ');
   return [
     `server_name: ${id}`,
@@ -16,7 +17,9 @@ function config({ id, address, dataDir }: FixedPlace, all: readonly FixedPlace[]
     `http: ${address}:${String(PORTS.http)}`,
     `jetstream { store_dir: ${JSON.stringify(dataDir)} }`,
     `mqtt { listen: ${address}:${String(PORTS.mqtt)}, max_ack_pending: 1000${replicas} }`,
-    ...(all.length > 1 ? [`cluster { name: partitions, listen: ${address}:${String(PORTS.routes)}, routes: [${routes}] }`] : []),
+    ...(all.length > 1
+      ? [`cluster { name: partitions, listen: ${address}:${String(PORTS.routes)}, routes: [${routes}] }`]
+      : []),
     '',
   ].join('\n');
 }

@@ -39,7 +39,14 @@ export async function probe(host: string, port: number, version: 4 | 5): Promise
     socket.connect({ host, port }, () => {
       const clientId = `probe-${String(Math.floor(performance.now() * 1000))}`;
       socket.write(
-        mqtt.generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: version, clientId, clean: true, keepalive: 30 }),
+        mqtt.generate({
+          cmd: 'connect',
+          protocolId: 'MQTT',
+          protocolVersion: version,
+          clientId,
+          clean: true,
+          keepalive: 30,
+        }),
       );
     });
   });

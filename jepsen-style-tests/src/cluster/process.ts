@@ -149,7 +149,9 @@ export class ManagedProcess implements NodeHandle {
   private ended(code: number | null, signal: NodeJS.Signals | null): void {
     alive.delete(this);
     if (this.isExpected || this.excuse !== null || code === 0) return;
-    this.faults.push(`node ${this.id} ended by itself (${signal ?? `exit code ${String(code)}`}); its log: ${this.logFile}`);
+    this.faults.push(
+      `node ${this.id} ended by itself (${signal ?? `exit code ${String(code)}`}); its log: ${this.logFile}`,
+    );
   }
 }
 

@@ -134,7 +134,10 @@ export class QuorateCluster implements Cluster {
   async transferLeadership(to: string): Promise<void> {
     const what = `hand leadership to ${to}`;
     if ((await this.change('POST', '/api/v1/leader', { to }, what)) === 'done') return;
-    await waitUntil(async () => (await this.leader())?.id === to, { what: `${to} to lead`, timeoutMs: SETTLE_TIMEOUT_MS });
+    await waitUntil(async () => (await this.leader())?.id === to, {
+      what: `${to} to lead`,
+      timeoutMs: SETTLE_TIMEOUT_MS,
+    });
   }
 
   async addNode(replaces?: string): Promise<NodeHandle> {
@@ -239,7 +242,13 @@ export class QuorateCluster implements Cluster {
       mqttPort: this.place(name).mqttPort,
       dataDir,
       logFile: join(own, 'log'),
-      command: () => [process.execPath, this.buildOf.get(name) ?? (this.builds[0] as string), 'start', '--config', file],
+      command: () => [
+        process.execPath,
+        this.buildOf.get(name) ?? (this.builds[0] as string),
+        'start',
+        '--config',
+        file,
+      ],
       environment: () => environment?.(name) ?? {},
     });
     if (disk !== undefined) await mountDisk(disk.kind, dataDir, join(own, 'disk.img'), disk.sizeMib);

@@ -3,7 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 /** Looks again and again until the condition holds; rejects with what was waited for when it does not in time. */
 export async function waitUntil(
   condition: () => boolean | Promise<boolean>,
-  options: { readonly what: string; readonly timeoutMs: number; readonly intervalMs?: number; readonly signal?: AbortSignal },
+  options: {
+    readonly what: string;
+    readonly timeoutMs: number;
+    readonly intervalMs?: number;
+    readonly signal?: AbortSignal;
+  },
 ): Promise<void> {
   const { what, timeoutMs, intervalMs = 50, signal } = options;
   const deadlineMs = performance.now() + timeoutMs;

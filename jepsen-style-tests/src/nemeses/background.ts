@@ -11,7 +11,10 @@ export function inBackground(task: (signal: AbortSignal) => Promise<void>): Back
   const asked = new AbortController();
   const done = task(asked.signal).then(
     () => null,
-    (error: unknown) => (asked.signal.aborted && isAbort(error) ? null : error),
+    (thrown: unknown) => {
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+      return asked.signal.aborted && error.name === 'AbortError' ? null : error;
+    },
   );
   return {
     end: async () => {
@@ -20,10 +23,6 @@ export function inBackground(task: (signal: AbortSignal) => Promise<void>): Back
       if (error !== null) throw error;
     },
   };
-}
-
-function isAbort(error: unknown): boolean {
-  return error instanceof Error && error.name === 'AbortError';
 }
 
 /** Waits; rejects with an AbortError as soon as the signal comes. */

@@ -6,16 +6,22 @@ import { isWhole, leaderOrAny, type Nemesis, type NemesisContext } from './nemes
 
 const READY_TIMEOUT_MS = 120_000;
 const TRANSFER_EVERY_MS = 1_500;
+/** About as long as they take at least: a fault that is planned shorter makes all that follows late. */
+const JOIN_MS = [8_000, 16_000] as const;
+const TRANSFERS_MS = [5_000, 15_000] as const;
+const ROLLING_MS = [15_000, 25_000] as const;
 
 /** A change that takes as long as it takes: it begins with the fault, and the fault's end waits for it. */
 function operation(
   name: string,
+  lengthMs: readonly [least: number, most: number],
   unavailable: Nemesis['unavailable'],
   act: (context: NemesisContext, choose: () => Promise<string>) => Promise<Operation | null>,
 ): Nemesis {
   return {
     name,
     touches: 'members',
+    lengthMs,
     unavailable,
     begin: async (context, random) => {
       // Members that leave take their data with them: the others must have all of theirs.
@@ -55,7 +61,7 @@ function noSpare(context: NemesisContext): string | null {
   return noMembership(context) ?? (context.spareHosts > 0 ? null : 'no host is left for another node');
 }
 
-const addOne = operation('add a node', noSpare, async ({ cluster }) => {
+const addOne = operation('add a node', JOIN_MS, noSpare, async ({ cluster }) => {
   let added: NodeHandle | undefined;
   return {
     detail: 'another node joins, and leaves at the end',
@@ -71,6 +77,7 @@ const addOne = operation('add a node', noSpare, async ({ cluster }) => {
 
 const removeOne = operation(
   'remove a node',
+  JOIN_MS,
   (context) => noMembership(context) ?? (context.nodeCount >= 3 ? null : 'it takes three nodes'),
   async ({ cluster }, choose) => {
     const victim = await choose();
@@ -85,7 +92,7 @@ const removeOne = operation(
   },
 );
 
-const replaceOne = operation('replace a node', noSpare, async ({ cluster }, choose) => {
+const replaceOne = operation('replace a node', JOIN_MS, noSpare, async ({ cluster }, choose) => {
   const victim = await choose();
   let added: NodeHandle | undefined;
   return {
@@ -102,6 +109,7 @@ const replaceOne = operation('replace a node', noSpare, async ({ cluster }, choo
 
 const transfers = operation(
   'leadership transfers',
+  TRANSFERS_MS,
   ({ cluster, nodeCount }) => {
     if (nodeCount < 2) return 'there is one node';
     return cluster.transferLeadership === undefined ? 'leadership can not be handed over' : null;
@@ -133,6 +141,7 @@ async function inTurn({ cluster }: NemesisContext, before: (node: NodeHandle) =>
 
 const rollingRestart = operation(
   'rolling restart',
+  ROLLING_MS,
   () => null,
   async (context) => ({
     detail: 'each node in turn: SIGTERM, and started again',
@@ -146,6 +155,7 @@ const upgradedTo = new WeakMap<object, number>();
 
 const rollingUpgrade = operation(
   'rolling upgrade',
+  ROLLING_MS,
   ({ cluster }) => ((cluster.builds?.length ?? 1) > 1 ? null : 'there is one build: name another one'),
   async (context) => {
     const { cluster } = context;

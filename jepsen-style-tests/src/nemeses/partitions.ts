@@ -1,14 +1,6 @@
 import { inBackground, pause } from './background.ts';
 import { between, type Cut } from './link-book.ts';
-import {
-
-  type Begun,
-  leaderOrAny,
-  minoritySize,
-  type Nemesis,
-  type NemesisContext,
-  runningNodes,
-} from './nemesis.ts';
+import { type Begun, leaderOrAny, minoritySize, type Nemesis, type NemesisContext, runningNodes } from './nemesis.ts';
 import type { Random } from './random.ts';
 
 /* Links that are cut. Members whose process is down are cut as well: they may start meanwhile. */
@@ -62,7 +54,9 @@ function isolate(whom: 'leader' | 'one', clients: Clients): Nemesis {
     begin: async (context, random) => {
       const victim = whom === 'leader' ? await leaderOrAny(context, random) : random.pick(nodesOf(context));
       if (victim === null) return null;
-      return begun(context, island(context, [victim], clients), `${victim} cut off${CLIENTS_IN_WORDS[clients]}`, [victim]);
+      return begun(context, island(context, [victim], clients), `${victim} cut off${CLIENTS_IN_WORDS[clients]}`, [
+        victim,
+      ]);
     },
   };
 }

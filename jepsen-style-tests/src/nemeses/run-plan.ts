@@ -38,6 +38,7 @@ export async function runPlan(options: RunPlanOptions): Promise<PlanResult> {
   const run = new PlanRun(options);
   const waiting = [...options.plan.faults];
   for (;;) {
+    while (waiting[0] !== undefined && run.isLeftOut(waiting[0])) waiting.shift();
     const next = waiting[0];
     const end = run.nextEnd();
     if (next === undefined && end === null) break;
@@ -89,6 +90,15 @@ class PlanRun {
     return planned.beginMs + this.slipMs;
   }
 
+  /** Whether it would end after everything is to be whole; says so. */
+  isLeftOut({ fault, nemesis, endMs }: PlannedFault): boolean {
+    const { plan, context } = this.options;
+    if (endMs + this.slipMs <= plan.healMs) return false;
+    const late = (this.slipMs / 1000).toFixed(1);
+    context.note(`fault ${String(fault)}, ${nemesis}, is left out: the plan is ${late} s late`);
+    return true;
+  }
+
   /** Whether one that goes on, since it is late, excludes this one. */
   isBlocked(planned: PlannedFault): boolean {
     return [...this.active].some((each) => excludes(each.planned.touches, planned.touches));
@@ -105,11 +115,7 @@ class PlanRun {
     const { nemeses, context, plan, nowMs } = this.options;
     const { fault, nemesis: name, beginMs, endMs } = planned;
     this.slipTo(nowMs() - beginMs);
-    if (endMs + this.slipMs > plan.healMs) {
-      const late = (this.slipMs / 1000).toFixed(1);
-      context.note(`fault ${String(fault)}, ${name}, is left out: the plan is ${late} s late`);
-      return;
-    }
+    if (this.isLeftOut(planned)) return;
     const nemesis = nemeses.find((each) => each.name === name);
     if (nemesis === undefined) throw new Error(`no fault is called ${name}`);
     try {

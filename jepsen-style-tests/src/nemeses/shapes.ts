@@ -10,7 +10,11 @@ const GOOD: Shape = { lossPct: 0, duplicatePct: 0, reorderPct: 0, delayMs: 0, ji
 /** Between all nodes, of one node only, or between clients and nodes. */
 type Scope = 'all nodes' | 'one node' | 'clients';
 
-function linksOf(context: NemesisContext, scope: Scope, random: Random): { links: [string, string][]; nodes: string[] } {
+function linksOf(
+  context: NemesisContext,
+  scope: Scope,
+  random: Random,
+): { links: [string, string][]; nodes: string[] } {
   const nodes = context.cluster.nodes.map((node) => node.id);
   if (scope === 'clients' && context.clientHosts.length > 0) {
     const links = context.clientHosts.flatMap((client) => nodes.map((node): [string, string] => [client, node]));

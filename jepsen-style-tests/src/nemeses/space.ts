@@ -78,7 +78,9 @@ const stall: Nemesis = {
   name: 'disk stall',
   touches: 'space',
   unavailable: ({ disk }) =>
-    disk === 'ext4' ? diskUnavailable('ext4') : 'only a file system of its own (ext4 in a file, as root) can stand still',
+    disk === 'ext4'
+      ? diskUnavailable('ext4')
+      : 'only a file system of its own (ext4 in a file, as root) can stand still',
   begin: async (context, random) => {
     const node = await chooseNode(context, random);
     if (node === null) return null;

@@ -23,7 +23,8 @@ export interface Place {
 
 /** Nodes are 10.77.0.x, hosts of clients 10.77.1.x; x counts from 1. */
 export function placeOf(name: string, kind: 'node' | 'client', at: number): Place {
-  if (at >= MAX_HOSTS_OF_KIND) throw new Error(`${name} is host ${String(at + 1)} of its kind: at most 250 are possible`);
+  if (at >= MAX_HOSTS_OF_KIND)
+    throw new Error(`${name} is host ${String(at + 1)} of its kind: at most 250 are possible`);
   const third = kind === 'node' ? 0 : 1;
   const hex = (at + 1).toString(16).padStart(2, '0');
   return { name, address: `10.77.${String(third)}.${String(at + 1)}`, mac: `02:00:00:77:0${String(third)}:${hex}` };
@@ -57,7 +58,9 @@ export const MAX_NETEM_LINKS = 15;
 /** What `tc -batch` is told in the sender's namespace, for shapes towards these hosts; replaces all before. */
 export function netemLines(shaped: readonly (readonly [to: Place, shape: Shape])[]): string[] {
   if (shaped.length > MAX_NETEM_LINKS) {
-    throw new Error(`${String(shaped.length)} shaped links from one host: at most ${String(MAX_NETEM_LINKS)} are possible`);
+    throw new Error(
+      `${String(shaped.length)} shaped links from one host: at most ${String(MAX_NETEM_LINKS)} are possible`,
+    );
   }
   if (shaped.length === 0) return [];
   const lines = [`qdisc add dev ${CABLE} root handle 1: prio bands 16 priomap${' 0'.repeat(16)}`];

@@ -112,7 +112,9 @@ export class NamespaceNetwork implements Network {
       const { shell } = this.host(name);
       // There may be none; what remains is what the kernel gives every device.
       await shell.run(`tc qdisc del dev ${CABLE} root 2>/dev/null || :`);
-      const own = shapes.filter(([from]) => from === name).map(([, to, shape]) => [this.host(to).place, shape] as const);
+      const own = shapes
+        .filter(([from]) => from === name)
+        .map(([, to, shape]) => [this.host(to).place, shape] as const);
       await shell.batch('tc', netemLines(own));
     };
     await Promise.all([...concerned].map(set));

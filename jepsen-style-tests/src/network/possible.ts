@@ -26,7 +26,9 @@ const NAMESPACES = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mo
 
 /** What stands in front of a command to run it in namespaces of its own. */
 export function unshareCommand(kind: 'root namespaces' | 'user namespaces'): readonly string[] {
-  return kind === 'root namespaces' ? ['unshare', ...NAMESPACES] : ['unshare', '--user', '--map-root-user', ...NAMESPACES];
+  return kind === 'root namespaces'
+    ? ['unshare', ...NAMESPACES]
+    : ['unshare', '--user', '--map-root-user', ...NAMESPACES];
 }
 
 /** The same that the real network does first, once. */

@@ -40,7 +40,9 @@ export class Relay {
     }
     const { random } = this;
     // Each packet takes as many numbers as every other, so the fate of one does not depend on those of others.
-    const [lost, doubled, hurried] = [shape.lossPct, shape.duplicatePct, shape.reorderPct].map((pct) => random.chance(pct));
+    const [lost, doubled, hurried] = [shape.lossPct, shape.duplicatePct, shape.reorderPct].map((pct) =>
+      random.chance(pct),
+    );
     const jitterMs = random.below(1_001) * (shape.jitterMs / 1_000);
     if (lost === true) return;
     const delayMs = hurried === true ? 0 : shape.delayMs + jitterMs;

@@ -90,10 +90,7 @@ export class RelayedLinks {
 
   private async carry(name: string): Promise<void> {
     const { place, commandPrefix, shell } = this.host(name);
-    await shell.batch('ip', [
-      `tuntap add dev ${TUNNEL} mode tun`,
-      `link set ${TUNNEL} mtu ${String(TUNNEL_MTU)} up`,
-    ]);
+    await shell.batch('ip', [`tuntap add dev ${TUNNEL} mode tun`, `link set ${TUNNEL} mtu ${String(TUNNEL_MTU)} up`]);
     const ends = [
       `TUN,tun-name=${TUNNEL},iff-no-pi,iff-up`,
       `UDP:${HUB_ADDRESS}:${String(HUB_PORT)},bind=${place.address}:${String(HOST_PORT)}`,

@@ -102,7 +102,11 @@ test('names are unique; a plan of nothing, or without time, is refused', () => {
 
 /** A context of which only what the runner itself touches is there. */
 function emptyContext(notes: string[], cleared: string[]): NemesisContext {
-  const node = { running: false, resume: () => cleared.push('resumed'), start: () => Promise.resolve(cleared.push('started')) };
+  const node = {
+    running: false,
+    resume: () => cleared.push('resumed'),
+    start: () => Promise.resolve(cleared.push('started')),
+  };
   return {
     links: { clear: () => Promise.resolve(cleared.push('links')) },
     cluster: { nodes: [node] },
