@@ -136,6 +136,13 @@ test('a cut link carries nothing, not even what was under way; other links are n
   assert.is(out.length, 2);
 });
 
+test('a cut link without a delay carries nothing either', () => {
+  const { relay, out, send } = relayWith({ ...GOOD, lossPct: 1 });
+  relay.cuts = new Set([`${FROM}>${TO}`]);
+  send(10);
+  assert.is(out.length, 0);
+});
+
 test('a delay queue acts in the order of time, then of arrival', () => {
   fc.assert(
     fc.property(fc.array(fc.record({ delayMs: fc.nat(50), pauseMs: fc.nat(20) }), { maxLength: 200 }), (steps) => {
