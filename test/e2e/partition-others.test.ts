@@ -19,8 +19,8 @@ import { asProgram, assert, note, suite } from '../support/suite.ts';
 import { waitFor } from '../support/wait.ts';
 
 /*
- * The drivers of other brokers: they start, take clients, survive a kill, and say who leads where they know. RabbitMQ takes a
- * minute, and is only tried with PARTITION_HARNESS=all.
+ * The drivers of other brokers: they start, take clients, survive a kill, and say who leads where they know. Those of three
+ * nodes take a while, and are only tried with PARTITION_HARNESS=all.
  */
 
 interface Driver {
@@ -34,7 +34,7 @@ interface Driver {
 
 const DRIVERS: readonly Driver[] = [
   { name: 'Mosquitto', binary: 'mosquitto', make: mosquitto, nodes: 1, hasLeader: false },
-  { name: 'NATS', binary: 'nats-server', make: nats, nodes: 3, hasLeader: true },
+  { name: 'NATS', binary: 'nats-server', make: nats, nodes: 3, hasLeader: true, slow: true },
   { name: 'RabbitMQ', binary: 'rabbitmq-server', make: rabbitmq, nodes: 3, hasLeader: false, slow: true },
 ];
 
