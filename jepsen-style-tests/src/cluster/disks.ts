@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { mkdir, open } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { insideOf } from '../network/inside.ts';
+import { guardFrozen, insideOf } from '../network/inside.ts';
 
 const run = promisify(execFile);
 
@@ -41,11 +41,13 @@ export async function unmountDisk(folder: string): Promise<void> {
   await run('umount', ['-l', folder]);
 }
 
-/** Whoever writes to this file system waits, until `thaw`. */
+/** Whoever writes to this file system waits, until `thaw`. One at a time. */
 export async function freeze(folder: string): Promise<void> {
+  guardFrozen(folder);
   await run('fsfreeze', ['-f', folder]);
 }
 
 export async function thaw(folder: string): Promise<void> {
   await run('fsfreeze', ['-u', folder]);
+  guardFrozen(null);
 }

@@ -1,5 +1,6 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { type NetworkKind, unshareCommand } from './possible.ts';
 
@@ -11,7 +12,22 @@ import { type NetworkKind, unshareCommand } from './possible.ts';
 const INSIDE = 'PARTITION_TESTS_INSIDE';
 /** A pipe from the outer process: by its end the inner one notices that it is gone, or wants it to end. */
 const LIFELINE = 3;
+/** A pipe to the guard of frozen disks. */
+const GUARD = 4;
 const END_GRACE_MS = 15_000;
+
+/*
+ * A process that waits for a frozen disk can not be killed, and a PID namespace does not end before all its processes have: a run
+ * that is killed meanwhile would never be gone. So a shell outside of both holds the frozen directory open, and thaws it when
+ * the pipe from the inner process ends. It has a session of its own, since a group may be killed as a whole.
+ */
+const GUARD_SCRIPT = `
+read -r pid
+while read -r folder; do
+  if [ "$folder" = - ]; then exec 9<&-; else command exec 9< "/proc/$pid/root$folder"; fi
+done
+if [ -e /proc/self/fd/9 ]; then fsfreeze -u /proc/self/fd/9; fi
+`;
 
 /** Within which namespaces this process runs already; null in the outer process. */
 export function insideOf(): Exclude<NetworkKind, 'proxies'> | null {
@@ -28,10 +44,13 @@ export function insideOf(): Exclude<NetworkKind, 'proxies'> | null {
 export async function runInside(kind: Exclude<NetworkKind, 'proxies'>): Promise<number> {
   const [command = '', ...before] = unshareCommand(kind);
   const args = [...before, process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  const guard = startGuard();
   const child = spawn(command, args, {
-    stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+    stdio: ['inherit', 'inherit', 'inherit', 'pipe', guard.stdin],
     env: { ...process.env, [INSIDE]: kind },
   });
+  // Closed without a shutdown: the inner process has the same pipe.
+  guard.stdin?.write(`${String(child.pid)}\n`, () => guard.stdin?.destroy());
   const lifeline = child.stdio[LIFELINE] as Socket;
   lifeline.on('error', () => {});
   let timer: NodeJS.Timeout | undefined;
@@ -49,6 +68,19 @@ export async function runInside(kind: Exclude<NetworkKind, 'proxies'>): Promise<
     for (const signal of signals) process.off(signal, end);
     lifeline.destroy();
   }
+}
+
+function startGuard(): ChildProcess {
+  const guard = spawn('sh', ['-c', GUARD_SCRIPT], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+  guard.on('error', () => {});
+  guard.stdin?.on('error', () => {});
+  guard.unref();
+  return guard;
+}
+
+/** Tells the guard what it has to thaw when this process is killed; null: nothing any more. Only in the inner process. */
+export function guardFrozen(folder: string | null): void {
+  if (insideOf() !== null) writeSync(GUARD, `${folder ?? '-'}\n`);
 }
 
 /**

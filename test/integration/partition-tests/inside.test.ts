@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { detectNetwork } from '@quorate/jepsen-style-tests';
 import { assert, note, suite } from '../../support/suite.ts';
@@ -23,8 +25,11 @@ function runs(mark: string): boolean {
   });
 }
 
-async function start(mark: string): Promise<{ child: ChildProcess; said: () => string }> {
-  const child = spawn(process.execPath, [...process.execArgv, PROGRAM, mark], { stdio: ['ignore', 'pipe', 'inherit'] });
+async function start(mark: string, ...more: readonly string[]): Promise<{ child: ChildProcess; said: () => string }> {
+  const child = spawn(process.execPath, [...process.execArgv, PROGRAM, mark, ...more], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
+  });
   let said = '';
   child.stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()));
   await waitFor(() => said.includes('ready') || child.exitCode !== null, { what: 'the program to be ready' });
@@ -54,5 +59,24 @@ for (const [signal, how] of [
     await waitFor(() => said().includes('ended in order'), { what: 'the inner process to end in order' });
   });
 }
+
+test('a run that is killed as a whole group while a disk is frozen leaves no process that waits for it', async () => {
+  if (kind !== 'root namespaces') {
+    note(`SKIPPED, nothing was checked: a disk can only be frozen as root (${sentence})`);
+    return;
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'quorate-frozen-'));
+  try {
+    const mark = `partition-frozen-${String(process.pid)}`;
+    const { child } = await start(mark, folder);
+    await waitFor(() => runs(mark), { what: 'a process to wait for the disk' });
+    const ended = once(child, 'exit');
+    process.kill(-(child.pid as number), 'SIGKILL');
+    await ended;
+    await waitFor(() => !runs(mark), { what: 'the disk to be thawed, and the process to end' });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
 
 test.run();
