@@ -163,6 +163,7 @@ function declareTests(): void {
   const part = process.env['PARTITION_HARNESS_ONLY'] ?? '';
   const ran: string[] = [];
   let bench: PartitionBench;
+  let closeBench = (): Promise<void> => Promise.resolve();
   let nextBuild = '';
   test.before(
     async () => {
@@ -170,13 +171,14 @@ function declareTests(): void {
       const next = join(nextBuild, 'quorate.js');
       symlinkSync(OWN_BUILD, next);
       bench = await PartitionBench.open(21_800, [OWN_BUILD, next]);
+      closeBench = () => bench.close();
     },
     { timeoutMs: 60_000 },
   );
   test.after(
     async () => {
       rmSync(nextBuild, { recursive: true, force: true });
-      await bench.close();
+      await closeBench();
     },
     { timeoutMs: 30_000 },
   );
