@@ -82,6 +82,11 @@ interop: $(BUILT) ## Other people's clients and bridges against a cluster; says 
 crash-test: $(BUILT) ## Real nodes killed at random moments under load, nothing may be lost (KILLS=200)
 	@exec node --conditions=source --import tsx test/crash/kills.ts $(KILLS)
 
+.PHONY: jepsen-harness-test
+jepsen-harness-test: $(BUILT) ## Each fault of the partition tests once, and a plan of them; eight minutes (PARTITION_HARNESS_ONLY=part)
+	@PARTITION_HARNESS=all exec node --conditions=source --import tsx test/e2e/partition-harness.test.ts
+	@PARTITION_HARNESS=all exec node --conditions=source --import tsx test/e2e/partition-others.test.ts
+
 .PHONY: large-state
 large-state: $(BUILT) ## Figures of three nodes with a large state (RETAINED=1000000 SESSIONS=100000)
 	@RETAINED=$(RETAINED) SESSIONS=$(SESSIONS) exec node --conditions=source --import tsx test/crash/large-state.ts

@@ -44,8 +44,18 @@ export interface Cluster {
   /** Who leads, as most nodes see it; null when nobody does or the broker does not tell. */
   leader(): Promise<{ readonly id: string; readonly term: number } | null>;
   transferLeadership?(to: string): Promise<void>;
-  addNode?(): Promise<NodeHandle>;
+  /** A new node on a host that has none, or on that of one that was removed; a voter when this resolves. */
+  addNode?(replaces?: string): Promise<NodeHandle>;
+  /** It is no member when this resolves, its process has ended and its data is gone. */
   removeNode?(id: string): Promise<void>;
+  /** Whether these nodes and no others are voters, in the eyes of all of them; absent when the broker does not tell. */
+  isWhole?(): Promise<boolean>;
+  /** Builds between which a rolling upgrade goes; the first is the one that nodes are started with. */
+  readonly builds?: readonly string[];
+  /** The build of the node's next start. */
+  setBuild?(id: string, build: string): void;
+  /** The node's process may end by itself from now on: a fault explains it. Until its next start. */
+  excuse(id: string, why: string): void;
   /** Ends all processes. Rejects when one had ended by itself with an error, other than by a fault that explains it. */
   close(): Promise<void>;
 }

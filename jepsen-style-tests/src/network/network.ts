@@ -33,6 +33,11 @@ export interface Network {
   setCuts(cuts: readonly (readonly [from: string, to: string])[]): Promise<void>;
   /** The same for shapes. */
   setShapes(shapes: readonly (readonly [from: string, to: string, shape: Shape])[]): Promise<void>;
+  /**
+   * Where a process on one host has to dial to reach a port of another so that cuts concern the connection. Absent where that
+   * is the other host's own address.
+   */
+  via?(from: string, to: string, port: number): Promise<{ readonly host: string; readonly port: number }>;
   /** Ends everything that it started. */
   close(): Promise<void>;
 }

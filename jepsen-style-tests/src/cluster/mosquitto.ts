@@ -1,0 +1,44 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type FixedBroker, FixedCluster, type FixedOptions } from './fixed.ts';
+
+const PORT = 1_883;
+/** How much of what is acknowledged a crash may cost: Mosquitto writes its state to disk this often. */
+const AUTOSAVE_SEC = 5;
+
+const BROKER: FixedBroker = {
+  description: `Mosquitto, a single node, state on disk every ${String(AUTOSAVE_SEC)} s`,
+  features: {
+    qos2: true,
+    retained: true,
+    sessionsOnAnyNode: true,
+    sharedSubscriptions: true,
+    wills: true,
+    messageExpiry: true,
+    membership: false,
+    leadershipTransfer: false,
+  },
+  mqttPort: PORT,
+  oneByOneMs: 0,
+  configure: ({ address, dataDir, folder }) => {
+    const file = join(folder, 'mosquitto.conf');
+    const lines = [
+      `listener ${String(PORT)} ${address}`,
+      'allow_anonymous true',
+      'max_queued_messages 0',
+      'persistence true',
+      `persistence_location ${dataDir}/`,
+      `autosave_interval ${String(AUTOSAVE_SEC)}`,
+      // It would give root up, and could then not write to a directory of root.
+      ...(process.getuid?.() === 0 ? ['user root'] : []),
+    ];
+    writeFileSync(file, `${lines.join('\n')}\n`);
+    return { command: ['mosquitto', '-c', file] };
+  },
+};
+
+/** A single Mosquitto. @throws unless there is one member */
+export function mosquitto(options: FixedOptions): FixedCluster {
+  if (options.members.length !== 1) throw new Error('Mosquitto is a single node: name one host');
+  return new FixedCluster(BROKER, options);
+}
