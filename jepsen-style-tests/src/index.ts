@@ -18,3 +18,4 @@ export { exactlyOnce, expiry, order, ownership, queue, register, shared, visibil
 export type { Actor, ActorContext, Workload } from './workloads/workload.ts';
 export { checkLinearizable, type RegisterOperation, type Verdict } from './checkers/linearizability.ts';
 export { type Contradiction, contradictionOf } from './checkers/unique-register.ts';
+export { Clients } from './client/clients.ts';

@@ -1,6 +1,6 @@
 import type { DeliverOperation, Operation, PublishOperation, SubscribeOperation } from '../history/operation.ts';
 import { at, type Checker, Findings } from './checker.ts';
-import { byClient, closedAtMs, type Connection, connectionsOf, FaultTime, matches, publicationsOf } from './timeline.ts';
+import { byClient, type Connection, connectionsOf, FaultTime, matches, publicationsOf } from './timeline.ts';
 
 /** A message that was acknowledged this long before the end of a connection has to have arrived on it, in milliseconds. */
 const PATIENCE_MS = 10_000;
@@ -56,7 +56,8 @@ function checkFences(findings: Findings, window: Window, ok: readonly PublishOpe
 /** Without such a message: on a connection that went on for long enough it had to arrive. */
 function checkPatience(findings: Findings, window: Window, ok: readonly PublishOperation[], faults: FaultTime): void {
   const { suback, got, connection } = window;
-  const closedMs = closedAtMs(connection);
+  if (connection.close === null) return;
+  const closedMs = connection.close.beginMs;
   for (let place = firstAfter(ok, suback.endMs); place < ok.length; place++) {
     const publish = ok[place] as PublishOperation;
     const leftMs = closedMs - publish.endMs - faults.within(publish.endMs, closedMs);

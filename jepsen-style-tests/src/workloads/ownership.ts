@@ -53,7 +53,7 @@ class Contender implements Actor {
     this.roamer.start();
     this.moving = this.move();
     const nextValue = valuesOf(this.context);
-    this.endPace = pace(this.context.ratePerSec, () => {
+    this.endPace = pace(this.context.ratePerSec, this.context.random, () => {
       if (!this.roamer.up || !this.client.mayPublish || !this.context.mayBegin()) return false;
       void this.client.publish(`${this.topic}/out`, nextValue(), { qos: 1 });
       return true;

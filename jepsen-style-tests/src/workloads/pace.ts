@@ -1,21 +1,23 @@
+import type { Random } from '../client/random.ts';
+
 const WAKE_MS = 5;
 /** After a pause, at most this much is made up for: a burst would measure the client. */
 const MAX_BEHIND = 8;
 
 /**
- * Calls `step` a number of times a second, as evenly as the event loop allows.
+ * Calls `step` a number of times a second, at random distances: clients that began together do not stay in step.
  *
  * @param step returns whether it did something; otherwise it is tried again at the next moment
  * @returns ends it
  */
-export function pace(ratePerSec: number, step: () => boolean): () => void {
+export function pace(ratePerSec: number, random: Random, step: () => boolean): () => void {
   const everyMs = 1_000 / ratePerSec;
   let dueMs = performance.now() + everyMs;
   const timer = setInterval(
     () => {
       const nowMs = performance.now();
       dueMs = Math.max(dueMs, nowMs - MAX_BEHIND * everyMs);
-      while (dueMs <= nowMs && step()) dueMs += everyMs;
+      while (dueMs <= nowMs && step()) dueMs += everyMs * random.between(0.5, 1.5);
     },
     Math.max(WAKE_MS, everyMs / 2),
   );

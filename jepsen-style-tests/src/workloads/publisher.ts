@@ -67,7 +67,7 @@ export class Publisher implements Actor {
       void this.client.publish(topic, nextValue(), rest);
       return true;
     };
-    this.ends.push(pace(this.context.ratePerSec, step));
+    this.ends.push(pace(this.context.ratePerSec, this.context.random, step));
   }
 
   drain(): void {

@@ -7,6 +7,8 @@ const READS_PER_CONNECTION = 12;
 const RETRY_MS = 20;
 /** With no retained message by then, it asks by a message of its own whether there is none. */
 const FENCE_AFTER_MS = 300;
+/** Without an answer by then it tries elsewhere. */
+const GIVE_UP_MS = 12_000;
 
 /**
  * Reads registers: a SUBSCRIBE brings the retained message of its topic. To know that there is none, it publishes to
@@ -98,8 +100,9 @@ export class Reader implements Actor {
       const timer = setTimeout(() => {
         if (client.mayPublish) void client.publish(this.fence, this.nextValue(), { qos: 1 });
       }, FENCE_AFTER_MS);
-      await Promise.race([answer, client.closed()]);
+      await Promise.race([answer, client.closed(), this.pause.for(GIVE_UP_MS)]);
       clearTimeout(timer);
+      if (!answered) client.cut();
       if (client.node !== null) await client.unsubscribe(key);
     }
     this.answer = null;

@@ -7,6 +7,8 @@ import { type Actor, type ActorContext, clientOf, type Leftovers, type Workload,
 
 const RETRY_MS = 20;
 const FENCES = 4;
+/** The checker's patience is over before that. */
+const GIVE_UP_MS = 12_000;
 
 /**
  * Connects anywhere, subscribes, and publishes to the topic itself: when that comes back, everything acknowledged before has
@@ -86,7 +88,7 @@ class Visitor implements Actor {
       this.awaited = { value, done };
     });
     void this.client.publish(this.topic, value, { qos: 1 });
-    await Promise.race([back, this.client.closed()]);
+    await Promise.race([back, this.client.closed(), this.pause.for(GIVE_UP_MS)]);
   }
 }
 
