@@ -104,10 +104,10 @@ export async function runWorkloads(options: RunOptions): Promise<RunResult> {
   const pool = new ClientPool(plans.map((plan, at) => ({ plan, commandPrefix: options.places[at]?.commandPrefix ?? [] })));
   let drain: DrainResult;
   try {
-    const T=()=>process.stderr.write(`T ${clock.endMs()}\n`);T();await pool.ready(options.readyTimeoutMs ?? 30_000);
-    T();await options.stage({ clock, record: (event) => events.append(event), counts: () => pool.counts });
+    await pool.ready(options.readyTimeoutMs ?? 30_000);
+    await options.stage({ clock, record: (event) => events.append(event), counts: () => pool.counts });
     drain = await pool.drain(options.drainTimeoutMs ?? 60_000);
-    T();await pool.stop();T();
+    await pool.stop();
   } catch (error) {
     pool.kill();
     throw error;
