@@ -1,10 +1,17 @@
 export type { AvailabilityOptions, AvailabilityResult, FaultReport, FaultSummary } from './checkers/availability.ts';
 export { checkAvailability } from './checkers/availability.ts';
 export type { Anomaly, Checker, CheckResult, PromiseId } from './checkers/checker.ts';
+export { checkLinearizable, type RegisterOperation, type Verdict } from './checkers/linearizability.ts';
+export { type Contradiction, contradictionOf } from './checkers/unique-register.ts';
+export { Clients } from './client/clients.ts';
 export type { NodeAddress } from './client/packets.ts';
 export type { ClientPlan, WorkloadShare } from './client/plan.ts';
 export { type ClientHost, ClientPool, type DrainResult, type PoolCounts } from './client/pool.ts';
 export { type Credentials, type Probe, probe } from './client/probe.ts';
+export { Random } from './client/random.ts';
+export { type ClientEnvironment, type ClientIdentity, RecordingClient } from './client/recording-client.ts';
+export { Roamer } from './client/roamer.ts';
+export { Ticker } from './client/ticker.ts';
 export type { ProtocolVersion } from './client/wire.ts';
 export type { Cluster, Features, NodeHandle } from './cluster/cluster.ts';
 export { RunClock } from './history/clock.ts';
@@ -13,9 +20,20 @@ export { type History, historyOf, loadHistory, readHistory } from './history/rea
 export { HistoryWriter } from './history/writer.ts';
 export type { Host, Network, Shape } from './network/network.ts';
 export { type CheckedHistory, checkHistory, type WorkloadResult } from './run/check.ts';
+export { addressOf, checkDeployment, type DeploymentOptions, type DeploymentResult } from './run/deployed.ts';
 export { type ClientPlace, type RunOptions, type RunResult, runWorkloads, type Stage } from './run/run.ts';
-export { exactlyOnce, expiry, order, ownership, queue, register, shared, visibility, WORKLOADS, wills, workloadOf } from './workloads/index.ts';
+export { summaryOf } from './run/summary.ts';
+export {
+  exactlyOnce,
+  expiry,
+  order,
+  ownership,
+  queue,
+  register,
+  shared,
+  visibility,
+  WORKLOADS,
+  wills,
+  workloadOf,
+} from './workloads/index.ts';
 export type { Actor, ActorContext, Workload } from './workloads/workload.ts';
-export { checkLinearizable, type RegisterOperation, type Verdict } from './checkers/linearizability.ts';
-export { type Contradiction, contradictionOf } from './checkers/unique-register.ts';
-export { Clients } from './client/clients.ts';

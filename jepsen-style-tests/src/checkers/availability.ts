@@ -52,7 +52,10 @@ interface Span {
 function spansOf(events: readonly NemesisEvent[]): Span[] {
   return events
     .filter(({ phase }) => phase === 'begin')
-    .map((begin) => ({ begin, end: events.find(({ fault, phase }) => phase === 'end' && fault === begin.fault) ?? null }))
+    .map((begin) => ({
+      begin,
+      end: events.find(({ fault, phase }) => phase === 'end' && fault === begin.fault) ?? null,
+    }))
     .sort((a, b) => a.begin.atMs - b.begin.atMs);
 }
 
@@ -101,10 +104,15 @@ function summarize(faults: readonly FaultReport[]): FaultSummary[] {
  * The longest gap in acknowledged publishing during each fault, and how soon it went on. With a majority out of reach of all
  * faults at a time, a gap beyond the bound is an anomaly.
  */
-export function checkAvailability({ operations, faults: events }: History, options: AvailabilityOptions): AvailabilityResult {
+export function checkAvailability(
+  { operations, faults: events }: History,
+  options: AvailabilityOptions,
+): AvailabilityResult {
   const findings = new Findings('availability');
   const { nodes, boundMs = 15_000 } = options;
-  const acked = operations.filter((operation) => operation.kind === 'publish').filter(({ outcome }) => outcome === 'ok');
+  const acked = operations
+    .filter((operation) => operation.kind === 'publish')
+    .filter(({ outcome }) => outcome === 'ok');
   acked.sort((a, b) => a.endMs - b.endMs);
   findings.figure('publications ok', acked.length);
   const lastMs = acked.at(-1)?.endMs ?? 0;
@@ -113,7 +121,9 @@ export function checkAvailability({ operations, faults: events }: History, optio
     const { fault, name, detail, atMs: beginMs } = span.begin;
     const endMs = span.end?.atMs ?? null;
     // Of several at a time, all the nodes that one of them concerns are out.
-    const others = spans.filter(({ begin, end }) => begin.atMs <= (endMs ?? lastMs) && (end?.atMs ?? lastMs) >= beginMs);
+    const others = spans.filter(
+      ({ begin, end }) => begin.atMs <= (endMs ?? lastMs) && (end?.atMs ?? lastMs) >= beginMs,
+    );
     const hit = new Set(others.flatMap(({ begin }) => begin.nodes));
     const healthy = nodes.filter((node) => !hit.has(node));
     const minority = healthy.length > nodes.length / 2;

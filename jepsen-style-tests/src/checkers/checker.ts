@@ -1,5 +1,5 @@
-import type { History } from '../history/reader.ts';
 import type { Operation } from '../history/operation.ts';
+import type { History } from '../history/reader.ts';
 
 /** The promises of docs/promises.md that histories can refute. */
 export type PromiseId = 'P1' | 'P2' | 'P3' | 'P4' | 'P5' | 'P6';

@@ -46,7 +46,8 @@ function checkSessions(findings: Findings, connections: readonly Connection[], f
     if (before?.close == null || expirySec === undefined || connect.cleanStart) continue;
     const { close } = before;
     // The server may have noticed its end as late as keep alive tells it.
-    const keepAliveMs = close.how === 'disconnect' && close.confirmed === true ? 0 : (before.connect.keepAliveSec ?? 0) * 1_500;
+    const keepAliveMs =
+      close.how === 'disconnect' && close.confirmed === true ? 0 : (before.connect.keepAliveSec ?? 0) * 1_500;
     const lateMs = faults.within(close.beginMs, connect.endMs);
     const latestMs = close.endMs + expirySec * 1_000 + keepAliveMs + lateMs + TOLERANCE_MS;
     if (connect.beginMs > latestMs) findings.figure('sessions that had expired', 1);
@@ -63,7 +64,10 @@ function checkSessions(findings: Findings, connections: readonly Connection[], f
 function hasUnknownConnect(list: readonly Operation[], afterMs: number, beforeMs: number): boolean {
   return list.some(
     (operation) =>
-      operation.kind === 'connect' && operation.outcome === 'unknown' && operation.beginMs > afterMs && operation.beginMs < beforeMs,
+      operation.kind === 'connect' &&
+      operation.outcome === 'unknown' &&
+      operation.beginMs > afterMs &&
+      operation.beginMs < beforeMs,
   );
 }
 

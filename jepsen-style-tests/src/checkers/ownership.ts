@@ -1,6 +1,6 @@
 import type { DeliverOperation, Operation, SubscribeOperation } from '../history/operation.ts';
 import { at, type Checker, Findings } from './checker.ts';
-import { byClient, closedAtMs, type Connection, connectionsOf, matches, publicationsOf } from './timeline.ts';
+import { byClient, type Connection, closedAtMs, connectionsOf, matches, publicationsOf } from './timeline.ts';
 
 /** A connection, and the first CONNACK to a younger one of the same client id. */
 interface Owner extends Connection {
@@ -58,7 +58,8 @@ function checkSession(findings: Findings, owners: readonly Owner[]): void {
     if (first === null || owner.connect.endMs < first.connect.endMs) first = owner;
   }
   for (const { connect } of owners) {
-    if (first === null || connect.cleanStart || connect.sessionPresent || connect.beginMs <= first.connect.endMs) continue;
+    if (first === null || connect.cleanStart || connect.sessionPresent || connect.beginMs <= first.connect.endMs)
+      continue;
     const sentence =
       `${connect.node} gave ${connect.client} a new session for ${connect.clientId} at ${at(connect.endMs)}, ` +
       `though there was one since ${at(first.connect.endMs)}`;
@@ -79,11 +80,21 @@ function checkTwice(findings: Findings, deliveries: readonly DeliverOperation[])
     const ids = new Set(list.map(({ packetId }) => packetId));
     if (ids.size === 1 && list.filter(({ dup }) => !dup).length <= 1) continue;
     const why = ids.size > 1 ? `under the Packet Identifiers ${[...ids].join(', ')}` : 'more than once without DUP';
-    findings.add('delivered twice', 'P4', `the owners of one session were sent the QoS 2 message ${value} ${why}`, list);
+    findings.add(
+      'delivered twice',
+      'P4',
+      `the owners of one session were sent the QoS 2 message ${value} ${why}`,
+      list,
+    );
   }
 }
 
-function checkLost(findings: Findings, owners: readonly Owner[], deliveries: readonly DeliverOperation[], all: readonly Operation[]): void {
+function checkLost(
+  findings: Findings,
+  owners: readonly Owner[],
+  deliveries: readonly DeliverOperation[],
+  all: readonly Operation[],
+): void {
   const subacks = owners
     .flatMap(({ operations }) => operations)
     .filter((operation): operation is SubscribeOperation => operation.kind === 'subscribe')

@@ -98,7 +98,8 @@ function checkRegister(findings: Findings, key: string, operations: readonly Tra
     return;
   }
   const verdict = checkLinearizable(operations);
-  if (verdict === 'undecided') findings.undecided(`${key}: too many operations were open at a time to try all their orders`);
+  if (verdict === 'undecided')
+    findings.undecided(`${key}: too many operations were open at a time to try all their orders`);
   if (verdict === 'not linearizable') {
     const sentence = `${key}: no order of its ${operations.length} operations explains what was read`;
     findings.add('not linearizable', 'P3', sentence, operations.flatMap(({ from }) => from).slice(0, 100));

@@ -44,7 +44,9 @@ function checkGroup(findings: Findings, name: string, group: Group, operations: 
     if (!delivery.first) continue;
     findings.figure('deliveries', 1);
     if (!published.has(delivery.value)) {
-      findings.add('phantom', 'P1', `${delivery.client} received ${delivery.value}, which nobody published`, [delivery]);
+      findings.add('phantom', 'P1', `${delivery.client} received ${delivery.value}, which nobody published`, [
+        delivery,
+      ]);
     }
     const list = got.get(delivery.value);
     if (list === undefined) got.set(delivery.value, [delivery]);
@@ -55,10 +57,15 @@ function checkGroup(findings: Findings, name: string, group: Group, operations: 
     const fresh = deliveries.filter(({ qos }) => qos === 2);
     if (publish.qos === 2 && fresh.length > 1) {
       const who = fresh.map(({ client, endMs }) => `${client} at ${at(endMs)}`).join(', ');
-      findings.add('delivered twice', 'P4', `the group ${name} was given ${publish.value} more than once: ${who}`, [publish, ...fresh]);
+      findings.add('delivered twice', 'P4', `the group ${name} was given ${publish.value} more than once: ${who}`, [
+        publish,
+        ...fresh,
+      ]);
     }
     if (publish.outcome !== 'ok' || deliveries.length > 0) continue;
-    const suback = [...group.since].find(([filter, { endMs }]) => matches(filter, publish.topic) && endMs < publish.beginMs)?.[1];
+    const suback = [...group.since].find(
+      ([filter, { endMs }]) => matches(filter, publish.topic) && endMs < publish.beginMs,
+    )?.[1];
     if (suback === undefined) continue;
     const sentence =
       `${publish.value} was acknowledged by ${publish.node} at ${at(publish.endMs)} and reached no member of the group ` +

@@ -39,7 +39,8 @@ export function follow(operations: readonly Operation[]): { subscriber: Subscrib
     if (operation.cleanStart && operation.outcome !== 'fail') proof = null;
     if (operation.outcome !== 'ok') continue;
     if (!operation.sessionPresent) {
-      if (proof !== null && operation.endMs < untilMs - EXPIRY_TOLERANCE_MS) lost.push({ before: proof, connect: operation });
+      if (proof !== null && operation.endMs < untilMs - EXPIRY_TOLERANCE_MS)
+        lost.push({ before: proof, connect: operation });
       since.clear();
     }
     expiryMs = (operation.sessionExpirySec ?? 0) * 1_000;

@@ -1,4 +1,10 @@
-import type { CloseOperation, ConnectOperation, NemesisEvent, Operation, PublishOperation } from '../history/operation.ts';
+import type {
+  CloseOperation,
+  ConnectOperation,
+  NemesisEvent,
+  Operation,
+  PublishOperation,
+} from '../history/operation.ts';
 
 /** One connection that was accepted. */
 export interface Connection {

@@ -15,7 +15,12 @@ function inversion(one: Sequence, other: Sequence): DeliverOperation[] | null {
     const place = places.get(delivery.value);
     if (place === undefined) continue;
     if (place < beforePlace) {
-      return [one[place] as DeliverOperation, one[beforePlace] as DeliverOperation, before as DeliverOperation, delivery];
+      return [
+        one[place] as DeliverOperation,
+        one[beforePlace] as DeliverOperation,
+        before as DeliverOperation,
+        delivery,
+      ];
     }
     before = delivery;
     beforePlace = place;

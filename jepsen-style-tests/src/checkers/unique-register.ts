@@ -18,7 +18,9 @@ export interface Contradiction<T extends RegisterOperation> {
   readonly operations: readonly T[];
 }
 
-function zonesOf<T extends RegisterOperation>(operations: readonly T[]): Map<string | null, Zone<T>> | Contradiction<T> {
+function zonesOf<T extends RegisterOperation>(
+  operations: readonly T[],
+): Map<string | null, Zone<T>> | Contradiction<T> {
   const zones = new Map<string | null, Zone<T>>();
   const never = Number.NEGATIVE_INFINITY;
   zones.set(null, { write: null, ended: null, endMs: never, began: null, beginMs: never });

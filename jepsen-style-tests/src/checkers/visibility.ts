@@ -31,7 +31,12 @@ function sentenceOf(publish: PublishOperation, { suback }: Window, then: string)
 }
 
 /** Own messages that came back: whatever was acknowledged before they were published is in front of them. */
-function checkFences(findings: Findings, window: Window, ok: readonly PublishOperation[], mine: readonly Operation[]): void {
+function checkFences(
+  findings: Findings,
+  window: Window,
+  ok: readonly PublishOperation[],
+  mine: readonly Operation[],
+): void {
   const { suback, got } = window;
   let fromMs = suback.endMs;
   for (const fence of mine) {

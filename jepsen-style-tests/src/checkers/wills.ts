@@ -1,7 +1,7 @@
 import type { CloseOperation, ConnectOperation, DeliverOperation, Operation, Will } from '../history/operation.ts';
 import { at, type Checker, Findings } from './checker.ts';
 import { claimOf, follow, type Subscriber } from './subscriptions.ts';
-import { byClient, closedAtMs, type Connection, connectionsOf, FaultTime } from './timeline.ts';
+import { byClient, type Connection, closedAtMs, connectionsOf, FaultTime } from './timeline.ts';
 
 /** Earlier than this is too early, later than that too late, in milliseconds beyond what faults explain. */
 const TOLERANCE_MS = 500;
@@ -53,7 +53,8 @@ type Fate = 'sent' | 'not sent' | 'either';
 function fateOf(testament: Testament, faults: FaultTime): Fate {
   const { close, will, aliveMs, next, connection } = testament;
   if (close.how === 'disconnect') {
-    const certain = close.confirmed === true && faults.within(close.beginMs - NEAR_FAULT_MS, close.endMs + NEAR_FAULT_MS) === 0;
+    const certain =
+      close.confirmed === true && faults.within(close.beginMs - NEAR_FAULT_MS, close.endMs + NEAR_FAULT_MS) === 0;
     return certain ? 'not sent' : 'either';
   }
   if (will.delaySec === 0 || next === null) return 'sent';
@@ -61,7 +62,8 @@ function fateOf(testament: Testament, faults: FaultTime): Fate {
   const latestMs = close.endMs + keepAliveMs + will.delaySec * 1_000;
   const lateMs = faults.within(close.beginMs, next.beginMs);
   if (next.beginMs > latestMs + TOLERANCE_MS + lateMs) return 'sent';
-  const inTime = next.outcome === 'ok' && !next.cleanStart && next.endMs < aliveMs + will.delaySec * 1_000 - TOLERANCE_MS;
+  const inTime =
+    next.outcome === 'ok' && !next.cleanStart && next.endMs < aliveMs + will.delaySec * 1_000 - TOLERANCE_MS;
   return inTime ? 'not sent' : 'either';
 }
 
@@ -105,15 +107,21 @@ class WillCheck {
       return;
     }
     if (fate === 'not sent') {
-      const why = close.how === 'disconnect' ? 'though the client had left in order' : 'though the client had come back in time';
+      const why =
+        close.how === 'disconnect' ? 'though the client had left in order' : 'though the client had come back in time';
       this.findings.add('will wrongly sent', 'P2', `${whose} was sent, ${why}`, [...proof, ...seen]);
       return;
     }
     this.timing(testament, first, whose);
     for (const { client, deliveries } of this.watchers) {
-      const mine = deliveries.filter(({ value, first: fresh, dup, qos }) => value === will.value && fresh && !(qos === 1 && dup));
+      const mine = deliveries.filter(
+        ({ value, first: fresh, dup, qos }) => value === will.value && fresh && !(qos === 1 && dup),
+      );
       if (mine.length < 2) continue;
-      this.findings.add('will sent twice', 'P4', `${whose} was sent to ${client} ${mine.length} times`, [...proof, ...mine]);
+      this.findings.add('will sent twice', 'P4', `${whose} was sent to ${client} ${mine.length} times`, [
+        ...proof,
+        ...mine,
+      ]);
     }
   }
 

@@ -1,6 +1,6 @@
-import { HistoryWriter } from '../history/writer.ts';
 import { RunClock } from '../history/clock.ts';
 import type { Operation } from '../history/operation.ts';
+import { HistoryWriter } from '../history/writer.ts';
 import { workloadOf } from '../workloads/index.ts';
 import type { Actor, ActorContext } from '../workloads/workload.ts';
 import { cleanUp } from './clean-up.ts';

@@ -128,7 +128,9 @@ export class ClientPool {
    */
   async ready(timeoutMs: number): Promise<void> {
     if (await this.until(() => this.processes.every(({ ready }) => ready), timeoutMs)) return;
-    throw new Error(`not all clients were connected within ${timeoutMs} ms; waiting for ${this.waitingFor().join(', ')}`);
+    throw new Error(
+      `not all clients were connected within ${timeoutMs} ms; waiting for ${this.waitingFor().join(', ')}`,
+    );
   }
 
   /**

@@ -1,6 +1,13 @@
 import type { IConnackPacket, IPublishPacket, Packet } from 'mqtt-packet';
 import type { ConnectOperation, DeliverOperation, Operation, Outcome, Will } from '../history/operation.ts';
-import { connectPacket, grantedCode, type NodeAddress, publishPacket, reasonOf, SESSION_OF_311_SEC } from './packets.ts';
+import {
+  connectPacket,
+  grantedCode,
+  type NodeAddress,
+  publishPacket,
+  reasonOf,
+  SESSION_OF_311_SEC,
+} from './packets.ts';
 import { type Outgoing, SessionState } from './session.ts';
 import type { Ticker } from './ticker.ts';
 import { type ProtocolVersion, Wire } from './wire.ts';
@@ -118,7 +125,8 @@ export class RecordingClient {
           if (this.link?.number === number) this.receive(this.link, packet);
         },
         closed: (how) => {
-          if (this.link?.number === number) this.close(this.link.leavingSinceMs === null ? closeOf(this.link, how) : 'disconnect', how);
+          if (this.link?.number === number)
+            this.close(this.link.leavingSinceMs === null ? closeOf(this.link, how) : 'disconnect', how);
         },
       });
       const nowMs = performance.now();
@@ -170,7 +178,11 @@ export class RecordingClient {
   }
 
   unsubscribe(filter: string): Promise<Outcome> {
-    return this.request('unsubscribe', filter, 0, (messageId) => ({ cmd: 'unsubscribe', messageId, unsubscriptions: [filter] }));
+    return this.request('unsubscribe', filter, 0, (messageId) => ({
+      cmd: 'unsubscribe',
+      messageId,
+      unsubscriptions: [filter],
+    }));
   }
 
   /** DISCONNECT; resolves when the server has closed the connection, or has not within two seconds. */
@@ -307,7 +319,12 @@ export class RecordingClient {
     this.pump(link);
   }
 
-  private connectOperation(link: Link, outcome: Outcome, sessionPresent: boolean, reasonCode: number): ConnectOperation {
+  private connectOperation(
+    link: Link,
+    outcome: Outcome,
+    sessionPresent: boolean,
+    reasonCode: number,
+  ): ConnectOperation {
     const { client, clientId, sessionExpirySec, keepAliveSec, version } = this.identity;
     const operation: ConnectOperation = {
       ...{ kind: 'connect', client, clientId, node: link.node.id, outcome, sessionPresent, reasonCode, keepAliveSec },

@@ -53,7 +53,8 @@ export class Roamer {
    * @param how with DISCONNECT, or by cutting the connection; @param restMs how long it stays away in between
    */
   async leave(how: 'disconnect' | 'cut', restMs = 0): Promise<void> {
-    this.at = (this.at + 1 + this.options.random.below(Math.max(1, this.options.nodes.length - 1))) % this.options.nodes.length;
+    this.at =
+      (this.at + 1 + this.options.random.below(Math.max(1, this.options.nodes.length - 1))) % this.options.nodes.length;
     this.restUntilMs = performance.now() + restMs;
     if (how === 'cut') this.client.cut();
     else await this.client.disconnect();

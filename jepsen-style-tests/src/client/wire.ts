@@ -20,7 +20,7 @@ export class Wire {
   private readonly parser: Parser;
   private readonly version: ProtocolVersion;
   private readonly events: WireEvents;
-   
+
   private pending: Buffer[] = [];
   private over = false;
 

@@ -49,11 +49,13 @@ async function* chunksOf(path: string, names: Names): AsyncGenerator<readonly Hi
   for await (const chunk of createReadStream(path, { encoding: 'utf8', highWaterMark: 256 * 1024 })) {
     const lines = (rest + String(chunk)).split('\n');
     rest = lines.pop() ?? '';
-    if (rest.length > MAX_LINE_CHARS) throw new Error(`${path}:${lineNumber}: a line of over ${MAX_LINE_CHARS} characters`);
+    if (rest.length > MAX_LINE_CHARS)
+      throw new Error(`${path}:${lineNumber}: a line of over ${MAX_LINE_CHARS} characters`);
     const events = lines.map((line) => parse(path, ++lineNumber, line, names));
     if (events.length > 0) yield events;
   }
-  if (rest !== '') throw new Error(`${path}: ends in the middle of an event; the process that wrote it may have been killed`);
+  if (rest !== '')
+    throw new Error(`${path}: ends in the middle of an event; the process that wrote it may have been killed`);
 }
 
 /** A place in one file. */

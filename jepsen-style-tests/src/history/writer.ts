@@ -1,4 +1,5 @@
-import { createWriteStream, type WriteStream } from 'node:fs';
+import { createWriteStream, openSync, type WriteStream } from 'node:fs';
+import { finished } from 'node:stream/promises';
 import type { HistoryEvent } from './operation.ts';
 
 /** Options of {@link HistoryWriter}. */
@@ -27,11 +28,12 @@ export class HistoryWriter {
   private writtenBytes = 0;
   private error: Error | null = null;
 
+  /** @throws EEXIST when there is such a file: no history replaces another */
   constructor(path: string, options: WriterOptions = {}) {
     this.path = path;
     this.maxBytes = options.maxBytes ?? 2 ** 30;
     this.maxBufferedBytes = options.maxBufferedBytes ?? 4 * 2 ** 20;
-    this.stream = createWriteStream(path, { flags: 'wx' });
+    this.stream = createWriteStream(path, { fd: openSync(path, 'wx') });
     this.stream.on('error', (error) => {
       this.error = error;
     });
@@ -66,10 +68,8 @@ export class HistoryWriter {
   async close(): Promise<void> {
     clearInterval(this.timer);
     this.flush();
-    await new Promise<void>((done, failed) => {
-      this.stream.once('error', failed);
-      this.stream.end(() => done());
-    });
+    this.stream.end();
+    await finished(this.stream);
   }
 
   private flush(): void {

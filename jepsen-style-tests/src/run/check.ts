@@ -1,7 +1,7 @@
 import { type AvailabilityResult, checkAvailability } from '../checkers/availability.ts';
 import type { CheckResult } from '../checkers/checker.ts';
-import type { History } from '../history/reader.ts';
 import type { Operation } from '../history/operation.ts';
+import type { History } from '../history/reader.ts';
 import type { Workload } from '../workloads/workload.ts';
 
 /** What the checkers of one workload found. */
@@ -25,7 +25,11 @@ export interface CheckedHistory {
  *
  * @param nodes ids of all nodes with a vote
  */
-export function checkHistory(history: History, workloads: readonly Workload[], nodes: readonly string[]): CheckedHistory {
+export function checkHistory(
+  history: History,
+  workloads: readonly Workload[],
+  nodes: readonly string[],
+): CheckedHistory {
   const byWorkload = new Map<string, Operation[]>(workloads.map(({ name }) => [name, []]));
   for (const operation of history.operations) {
     const name = operation.client.slice(0, operation.client.indexOf('.'));

@@ -69,7 +69,9 @@ function sharesOf(options: RunOptions, place: number): WorkloadShare[] {
   const total = sizes.reduce((sum, size) => sum + size, 0);
   return workloads.map(({ name }, at) => {
     const actors = sizes[at] as number;
-    const indices = Array.from({ length: actors }, (_none, index) => index).filter((index) => index % places.length === place);
+    const indices = Array.from({ length: actors }, (_none, index) => index).filter(
+      (index) => index % places.length === place,
+    );
     // About half of the actors publish.
     return { workload: name, actors, indices, ratePerSec: Math.max(1, (2 * ratePerSec) / total) };
   });
@@ -101,7 +103,9 @@ export async function runWorkloads(options: RunOptions): Promise<RunResult> {
   const clock = new RunClock(zeroNs);
   const events = new HistoryWriter(join(options.folder, 'events.jsonl'));
   const plans = plansOf(options, zeroNs);
-  const pool = new ClientPool(plans.map((plan, at) => ({ plan, commandPrefix: options.places[at]?.commandPrefix ?? [] })));
+  const pool = new ClientPool(
+    plans.map((plan, at) => ({ plan, commandPrefix: options.places[at]?.commandPrefix ?? [] })),
+  );
   let drain: DrainResult;
   try {
     await pool.ready(options.readyTimeoutMs ?? 30_000);
@@ -116,6 +120,10 @@ export async function runWorkloads(options: RunOptions): Promise<RunResult> {
   }
   const historyFiles = [...pool.historyFiles, events.path];
   const history = await loadHistory(historyFiles);
-  const checked = checkHistory(history, options.workloads, options.nodes.map(({ id }) => id));
+  const checked = checkHistory(
+    history,
+    options.workloads,
+    options.nodes.map(({ id }) => id),
+  );
   return { ...checked, counts: pool.counts, drain, historyFiles };
 }

@@ -25,7 +25,12 @@ function actorOf(context: ActorContext, qos: readonly (1 | 2)[]): Actor {
     });
   }
   const restMs = index % 4 === 2 ? ([20, 100] as const) : ([0, 2_000] as const);
-  return new Subscriber(context, { filters: [`${topic}/+`], qos: qos.includes(2) ? 2 : 1, stayMs: [1_500, 6_000], restMs });
+  return new Subscriber(context, {
+    filters: [`${topic}/+`],
+    qos: qos.includes(2) ? 2 : 1,
+    stayMs: [1_500, 6_000],
+    restMs,
+  });
 }
 
 /** Publishers, and subscribers that go from node to node and come back to their sessions. */

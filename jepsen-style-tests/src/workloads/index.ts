@@ -11,7 +11,8 @@ import type { Workload } from './workload.ts';
 
 export const queue = delivery({
   name: 'queue',
-  description: 'QoS 1 to subscribers that keep their sessions and go from node to node: nothing lost, nothing out of order.',
+  description:
+    'QoS 1 to subscribers that keep their sessions and go from node to node: nothing lost, nothing out of order.',
   qos: [1],
   checkers: [checkDelivery, checkTotalOrder],
 });
@@ -45,4 +46,5 @@ export function workloadOf(name: string): Workload {
   return found;
 }
 
+export type { Workload } from './workload.ts';
 export { expiry, ownership, register, shared, visibility, wills };

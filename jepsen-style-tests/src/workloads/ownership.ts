@@ -3,7 +3,15 @@ import type { RecordingClient } from '../client/recording-client.ts';
 import { Roamer } from '../client/roamer.ts';
 import { Pause, pace } from './pace.ts';
 import { Publisher } from './publisher.ts';
-import { type Actor, type ActorContext, clientOf, LONG_SESSION_SEC, type Leftovers, type Workload, valuesOf } from './workload.ts';
+import {
+  type Actor,
+  type ActorContext,
+  clientOf,
+  type Leftovers,
+  LONG_SESSION_SEC,
+  valuesOf,
+  type Workload,
+} from './workload.ts';
 
 /** Three contenders and one publisher. */
 const GROUP = 4;

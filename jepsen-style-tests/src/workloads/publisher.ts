@@ -1,7 +1,15 @@
 import type { RecordingClient } from '../client/recording-client.ts';
 import { Roamer } from '../client/roamer.ts';
 import { pace } from './pace.ts';
-import { type Actor, type ActorContext, type ClientOptions, clientOf, LONG_SESSION_SEC, type Leftovers, valuesOf } from './workload.ts';
+import {
+  type Actor,
+  type ActorContext,
+  type ClientOptions,
+  clientOf,
+  type Leftovers,
+  LONG_SESSION_SEC,
+  valuesOf,
+} from './workload.ts';
 
 /** What a publisher publishes next. */
 export interface Publication {

@@ -21,7 +21,8 @@ function actorOf(context: ActorContext): Actor {
 
 export const register: Workload = {
   name: 'register',
-  description: 'Retained messages as registers: written on some nodes, read by SUBSCRIBE on others, checked for linearizability.',
+  description:
+    'Retained messages as registers: written on some nodes, read by SUBSCRIBE on others, checked for linearizability.',
   actors: 6,
   step: 3,
   unsupported: ({ retained, qos2 }) => (!retained ? 'no retained messages' : !qos2 ? 'no QoS 2' : null),

@@ -1,7 +1,14 @@
-import { Roamer } from '../client/roamer.ts';
 import type { RecordingClient } from '../client/recording-client.ts';
+import { Roamer } from '../client/roamer.ts';
 import { Pause } from './pace.ts';
-import { type Actor, type ActorContext, type ClientOptions, clientOf, LONG_SESSION_SEC, type Leftovers } from './workload.ts';
+import {
+  type Actor,
+  type ActorContext,
+  type ClientOptions,
+  clientOf,
+  type Leftovers,
+  LONG_SESSION_SEC,
+} from './workload.ts';
 
 /** Options of {@link Subscriber}. */
 export interface SubscriberOptions extends ClientOptions {

@@ -3,7 +3,7 @@ import type { RecordingClient } from '../client/recording-client.ts';
 import { Roamer } from '../client/roamer.ts';
 import { Pause } from './pace.ts';
 import { Publisher } from './publisher.ts';
-import { type Actor, type ActorContext, clientOf, type Leftovers, type Workload, valuesOf } from './workload.ts';
+import { type Actor, type ActorContext, clientOf, type Leftovers, valuesOf, type Workload } from './workload.ts';
 
 const RETRY_MS = 20;
 const FENCES = 4;

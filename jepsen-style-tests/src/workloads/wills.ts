@@ -1,10 +1,10 @@
 import { checkWills } from '../checkers/wills.ts';
 import type { RecordingClient } from '../client/recording-client.ts';
-import type { Will } from '../history/operation.ts';
 import { Roamer } from '../client/roamer.ts';
+import type { Will } from '../history/operation.ts';
 import { Pause } from './pace.ts';
 import { Subscriber } from './subscriber.ts';
-import { type Actor, type ActorContext, clientOf, type Leftovers, type Workload, valuesOf } from './workload.ts';
+import { type Actor, type ActorContext, clientOf, type Leftovers, valuesOf, type Workload } from './workload.ts';
 
 const SESSION_SEC = 60;
 const KEEP_ALIVE_SEC = 2;
@@ -73,7 +73,12 @@ class Mortal implements Actor {
   private will(): Will {
     const { topic, name, random, version } = this.context;
     this.delaySec = version === 5 ? random.pick(DELAYS_SEC) : 0;
-    return { topic: `${topic}/will/${name}`, value: this.nextWill(), qos: random.pick([1, 2]), delaySec: this.delaySec };
+    return {
+      topic: `${topic}/will/${name}`,
+      value: this.nextWill(),
+      qos: random.pick([1, 2]),
+      delaySec: this.delaySec,
+    };
   }
 
   private async run(): Promise<void> {
@@ -98,11 +103,18 @@ class Mortal implements Actor {
 
 export const wills: Workload = {
   name: 'wills',
-  description: 'Clients that vanish and clients that leave: a will is sent exactly once after the one and never after the other.',
+  description:
+    'Clients that vanish and clients that leave: a will is sent exactly once after the one and never after the other.',
   actors: 6,
   step: 3,
   unsupported: (features) =>
-    !features.wills ? 'no wills' : !features.qos2 ? 'no QoS 2' : features.sessionsOnAnyNode ? null : 'sessions can not be resumed on another node',
+    !features.wills
+      ? 'no wills'
+      : !features.qos2
+        ? 'no QoS 2'
+        : features.sessionsOnAnyNode
+          ? null
+          : 'sessions can not be resumed on another node',
   actor: (context) =>
     context.index % 3 === 0
       ? new Subscriber(context, {

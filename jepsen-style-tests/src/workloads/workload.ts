@@ -82,7 +82,13 @@ export function clientOf(context: ActorContext, options: ClientOptions = {}): Re
   const { sessionExpirySec = 0, window = 8, keepAliveSec = 10, clientId = context.name } = options;
   return new RecordingClient(
     {
-      ...{ client: context.name, clientId: `${context.clientIdPrefix}${clientId}`, sessionExpirySec, keepAliveSec, window },
+      ...{
+        client: context.name,
+        clientId: `${context.clientIdPrefix}${clientId}`,
+        sessionExpirySec,
+        keepAliveSec,
+        window,
+      },
       version: options.version ?? context.version,
       ...(context.username !== undefined && { username: context.username }),
       ...(context.password !== undefined && { password: context.password }),

@@ -131,7 +131,7 @@ class Connection {
 export class FakeBroker {
   readonly flaw: Flaw | null;
   private readonly servers: Server[] = [];
-  private readonly open_ = new Set<Connection>();
+  private readonly connections = new Set<Connection>();
   private readonly sessions = new Map<string, Session>();
   /** The newest last. */
   private readonly retained = new Map<string, IPublishPacket[]>();
@@ -146,7 +146,9 @@ export class FakeBroker {
   /** @returns the ports */
   async listen(nodes: number): Promise<number[]> {
     for (let node = 0; node < nodes; node++) {
-      const server = createServer({ noDelay: true }, (socket) => this.open_.add(new Connection(this, node, socket)));
+      const server = createServer({ noDelay: true }, (socket) =>
+        this.connections.add(new Connection(this, node, socket)),
+      );
       this.servers.push(server);
       await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
     }
@@ -155,11 +157,17 @@ export class FakeBroker {
 
   close(): void {
     for (const server of this.servers) server.close();
-    for (const connection of this.open_) connection.end(true);
+    for (const connection of this.connections) connection.end(true);
     for (const session of this.sessions.values()) {
       clearTimeout(session.will);
       clearTimeout(session.expiry);
     }
+  }
+
+  /** Sessions and retained messages that are there. */
+  get leftovers(): number {
+    const retained = [...this.retained.values()].filter((packets) => (packets.at(-1)?.payload.length ?? 0) > 0);
+    return this.sessions.size + retained.length;
   }
 
   /** CONNECT. */
@@ -244,7 +252,16 @@ export class FakeBroker {
     const { topic, retain } = packet;
     const payload = Buffer.from(packet.payload);
     const expirySec = packet.properties?.messageExpiryInterval;
-    const item = { topic, payload, retain, expirySec, qos: Math.min(qos, packet.qos) as 0 | 1 | 2, atMs: performance.now(), id: 0, received: false };
+    const item = {
+      topic,
+      payload,
+      retain,
+      expirySec,
+      qos: Math.min(qos, packet.qos) as 0 | 1 | 2,
+      atMs: performance.now(),
+      id: 0,
+      received: false,
+    };
     if (hold) {
       setTimeout(() => {
         session.queue.push(item);

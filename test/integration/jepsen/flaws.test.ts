@@ -1,7 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type CheckedHistory, checkHistory, Clients, loadHistory, type Workload, WORKLOADS } from '@quorate/jepsen-style-tests';
+import {
+  type CheckedHistory,
+  Clients,
+  checkHistory,
+  loadHistory,
+  WORKLOADS,
+  type Workload,
+} from '@quorate/jepsen-style-tests';
 import { seedFor } from '../../support/seed.ts';
 import { assert, note, suite } from '../../support/suite.ts';
 import { waitFor } from '../../support/wait.ts';
@@ -13,8 +20,20 @@ const test = suite('integration: partition tests find flaws');
 
 /** `workload: kind` of what must be found. */
 const MUST_FIND: Readonly<Record<Flaw, readonly string[]>> = {
-  drop: ['queue: lost', 'exactly-once: lost', 'order: lost', 'ownership: lost', 'visibility: not visible', 'shared: stranded'],
-  twice: ['queue: duplicate without DUP', 'exactly-once: delivered twice', 'ownership: delivered twice', 'shared: delivered twice'],
+  drop: [
+    'queue: lost',
+    'exactly-once: lost',
+    'order: lost',
+    'ownership: lost',
+    'visibility: not visible',
+    'shared: stranded',
+  ],
+  twice: [
+    'queue: duplicate without DUP',
+    'exactly-once: delivered twice',
+    'ownership: delivered twice',
+    'shared: delivered twice',
+  ],
   swap: ['queue: reordered', 'exactly-once: order differs', 'order: order differs'],
   stale: ['register: not linearizable'],
   owners: ['ownership: two owners'],
@@ -74,7 +93,11 @@ async function run(flaw: Flaw | null): Promise<CheckedHistory> {
     broker.close();
   }
   const history = await loadHistory([historyFile]);
-  return checkHistory(history, workloads, nodes.map(({ id }) => id));
+  return checkHistory(
+    history,
+    workloads,
+    nodes.map(({ id }) => id),
+  );
 }
 
 test.before(
@@ -99,7 +122,13 @@ function found(flaw: Flaw | null): Map<string, string> {
 
 test('nothing is found where nothing is wrong, and much was looked at', () => {
   assert.equal([...found(null)], []);
-  const figures = new Map(results.get(null)?.workloads.flatMap(({ workload, checks }) => checks.map((check): [string, typeof check.figures] => [`${workload} ${check.checker}`, check.figures])));
+  const figures = new Map(
+    results
+      .get(null)
+      ?.workloads.flatMap(({ workload, checks }) =>
+        checks.map((check): [string, typeof check.figures] => [`${workload} ${check.checker}`, check.figures]),
+      ),
+  );
   const least: readonly (readonly [check: string, figure: string, least: number])[] = [
     ['register register', 'reads', 20],
     ['queue delivery', 'deliveries', 100],

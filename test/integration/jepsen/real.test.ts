@@ -1,7 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type NodeAddress, probe, type RunResult, runWorkloads, type Stage, WORKLOADS } from '@quorate/jepsen-style-tests';
+import {
+  type NodeAddress,
+  probe,
+  type RunResult,
+  runWorkloads,
+  type Stage,
+  WORKLOADS,
+} from '@quorate/jepsen-style-tests';
 import { startCluster, type TestCluster } from '../../support/cluster.ts';
 import { seedFor } from '../../support/seed.ts';
 import { assert, note, suite } from '../../support/suite.ts';
@@ -39,7 +46,9 @@ async function run(name: string, stage: (stage: Stage) => Promise<void>): Promis
     places: ['c1', 'c2'].map((place) => ({ name: place, commandPrefix: [] })),
   });
   const { acknowledged, deliveries } = result.counts;
-  note(`${name}: ${acknowledged} acknowledged, ${deliveries} delivered; drained in ${Math.round(result.drain.tookMs)} ms`);
+  note(
+    `${name}: ${acknowledged} acknowledged, ${deliveries} delivered; drained in ${Math.round(result.drain.tookMs)} ms`,
+  );
   return result;
 }
 
@@ -92,7 +101,9 @@ test(
     const [fault] = result.availability.faults;
     assert.is(fault?.name, 'kill leader');
     assert.ok(fault?.recoveryAfterBeginMs !== null);
-    note(`longest gap on the others: ${Math.round(fault?.longestGapMs ?? 0)} ms, of their recovery ${Math.round(fault?.recoveryAfterBeginMs ?? 0)} ms`);
+    note(
+      `longest gap on the others: ${Math.round(fault?.longestGapMs ?? 0)} ms, of their recovery ${Math.round(fault?.recoveryAfterBeginMs ?? 0)} ms`,
+    );
   },
   { timeoutMs: 120_000 },
 );

@@ -95,7 +95,11 @@ test('visibility: on a connection that lasts, it comes without a fence too', () 
 
 /* Wills: w watches, m has a will. */
 
-const watcher: HistoryEvent[] = [connect('w', 0, 1), subscribe('w', 2, 3), close('w', 90_000, 90_000, { how: 'disconnect' })];
+const watcher: HistoryEvent[] = [
+  connect('w', 0, 1),
+  subscribe('w', 2, 3),
+  close('w', 90_000, 90_000, { how: 'disconnect' }),
+];
 const mortal = (delaySec: number) =>
   connect('m', 10, 20, { keepAliveSec: 2, will: { topic: 't', value: 'dead', qos: 2, delaySec } });
 const dead = (atMs: number, more = {}) => deliver('w', 'dead', atMs, { qos: 2, ...more });
@@ -106,7 +110,11 @@ test('wills: sent once after a cut, with and without delay', () => {
   finds(checkWills, [...watcher, mortal(3), close('m', 100, 100), dead(3_300)]);
   finds(checkWills, [...watcher, mortal(0), close('m', 100, 100)], 'will lost');
   finds(checkWills, [...watcher, mortal(0), close('m', 89_000, 89_000)]);
-  finds(checkWills, [...watcher, mortal(0), close('m', 100, 100), dead(150), dead(160, { packetId: 2 })], 'will sent twice');
+  finds(
+    checkWills,
+    [...watcher, mortal(0), close('m', 100, 100), dead(150), dead(160, { packetId: 2 })],
+    'will sent twice',
+  );
 });
 
 test('wills: not after DISCONNECT, unless it may have been lost', () => {
@@ -159,7 +167,11 @@ test('expiry of messages: not after their time, and counted down', () => {
   finds(checkExpiry, [brief, connectedAt(5_000), deliver('s', 'm', 5_020, { expirySec: 1 }), ...faults]);
   const long = { ...brief, expirySec: 30 };
   finds(checkExpiry, [long, connectedAt(9_000), deliver('s', 'm', 9_020, { expirySec: 21 })]);
-  finds(checkExpiry, [long, connectedAt(9_000), deliver('s', 'm', 9_020, { expirySec: 30 })], 'expiry not counted down');
+  finds(
+    checkExpiry,
+    [long, connectedAt(9_000), deliver('s', 'm', 9_020, { expirySec: 30 })],
+    'expiry not counted down',
+  );
   finds(checkExpiry, [long, connectedAt(9_000), deliver('s', 'm', 9_020)], 'expiry not counted down');
   finds(checkExpiry, [long, connectedAt(9_000), deliver('s', 'm', 9_020, { expirySec: 3 })], 'expiry not counted down');
 });
@@ -170,7 +182,11 @@ test('expiry of sessions: there before their time, gone after it', () => {
   finds(checkExpiry, [...first, connect('s', 2_000, 2_010, { ...session, sessionPresent: true })]);
   finds(checkExpiry, [...first, connect('s', 2_000, 2_010, session)], 'session lost');
   finds(checkExpiry, [...first, connect('s', 9_000, 9_010, session)]);
-  finds(checkExpiry, [...first, connect('s', 9_000, 9_010, { ...session, sessionPresent: true })], 'session outlived its expiry');
+  finds(
+    checkExpiry,
+    [...first, connect('s', 9_000, 9_010, { ...session, sessionPresent: true })],
+    'session outlived its expiry',
+  );
   // Cut: the server may learn of it only by keep alive.
   const cut = [connect('s', 0, 10, session), close('s', 100, 110)];
   finds(checkExpiry, [...cut, connect('s', 9_000, 9_010, { ...session, sessionPresent: true })]);
@@ -193,7 +209,11 @@ test('availability: the longest gap and the recoveries of each fault', () => {
   assert.is(faults[0]?.recoveryAfterBeginMs, 2_010);
   assert.is(faults[0]?.recoveryAfterEndMs, 110);
   assert.equal(summaries, [
-    { ...{ name: 'isolate', count: 1, gapMedianMs: 2_010, gapWorstMs: 2_010 }, recoveryMedianMs: 2_010, recoveryWorstMs: 2_010 },
+    {
+      ...{ name: 'isolate', count: 1, gapMedianMs: 2_010, gapWorstMs: 2_010 },
+      recoveryMedianMs: 2_010,
+      recoveryWorstMs: 2_010,
+    },
   ]);
 });
 
@@ -203,7 +223,11 @@ test('availability: a majority that does not serve', () => {
   finds(check, [...steady(9_000), ...fault(1, 'kill', 10_000, 20_000, ['n3'])], 'majority does not serve');
   // Two of three, by one fault or by two: there is no majority that could serve.
   finds(check, [...steady(9_000), ...fault(1, 'kill', 10_000, 20_000, ['n2', 'n3'])]);
-  finds(check, [...steady(9_000), ...fault(1, 'kill', 9_000, 20_000, ['n3']), ...fault(2, 'pause', 10_000, 15_000, ['n2'])]);
+  finds(check, [
+    ...steady(9_000),
+    ...fault(1, 'kill', 9_000, 20_000, ['n3']),
+    ...fault(2, 'pause', 10_000, 15_000, ['n2']),
+  ]);
 });
 
 test.run();

@@ -15,7 +15,12 @@ import { assert } from '../../support/suite.ts';
 
 type Without<T, K extends keyof T> = Partial<Omit<T, K>>;
 
-export function connect(client: string, beginMs: number, endMs: number, more: Without<ConnectOperation, 'kind'> = {}): ConnectOperation {
+export function connect(
+  client: string,
+  beginMs: number,
+  endMs: number,
+  more: Without<ConnectOperation, 'kind'> = {},
+): ConnectOperation {
   return {
     ...{ kind: 'connect', client, clientId: client, node: 'n1', beginMs, endMs, outcome: 'ok', sessionPresent: false },
     ...{ reasonCode: 0, cleanStart: false, sessionExpirySec: 3_600, keepAliveSec: 0, ...more },
@@ -44,18 +49,34 @@ export function subscribe(
   return { kind: 'subscribe', client, node: 'n2', beginMs, endMs, filter: 't', qos: 2, outcome: 'ok', ...more };
 }
 
-export function deliver(client: string, value: string, atMs: number, more: Without<DeliverOperation, 'kind'> = {}): DeliverOperation {
+export function deliver(
+  client: string,
+  value: string,
+  atMs: number,
+  more: Without<DeliverOperation, 'kind'> = {},
+): DeliverOperation {
   return {
     ...{ kind: 'deliver', client, clientId: client, node: 'n2', beginMs: atMs, endMs: atMs, topic: 't', value, qos: 1 },
     ...{ retain: false, dup: false, packetId: 1, first: true, ...more },
   };
 }
 
-export function close(client: string, beginMs: number, endMs: number, more: Without<CloseOperation, 'kind'> = {}): CloseOperation {
+export function close(
+  client: string,
+  beginMs: number,
+  endMs: number,
+  more: Without<CloseOperation, 'kind'> = {},
+): CloseOperation {
   return { kind: 'close', client, clientId: client, node: 'n1', beginMs, endMs, how: 'cut', reasonCode: -1, ...more };
 }
 
-export function fault(number: number, name: string, beginMs: number, endMs: number | null, nodes: readonly string[]): NemesisEvent[] {
+export function fault(
+  number: number,
+  name: string,
+  beginMs: number,
+  endMs: number | null,
+  nodes: readonly string[],
+): NemesisEvent[] {
   const common = { kind: 'nemesis', fault: number, name, detail: nodes.join(', '), nodes } as const;
   const begin = { ...common, atMs: beginMs, phase: 'begin' } as const;
   return endMs === null ? [begin] : [begin, { ...common, atMs: endMs, phase: 'end' }];

@@ -1,5 +1,5 @@
+import { checkLinearizable, contradictionOf, type RegisterOperation, register } from '@quorate/jepsen-style-tests';
 import fc from 'fast-check';
-import { checkLinearizable, contradictionOf, register, type RegisterOperation } from '@quorate/jepsen-style-tests';
 import { seedFor } from '../../support/seed.ts';
 import { assert, suite } from '../../support/suite.ts';
 import { connect, deliver, finds, publish, subscribe } from './histories.ts';
@@ -48,12 +48,22 @@ test('from nowhere and too early', () => {
 test('a read that nothing ended says nothing; a message that is not retained is no answer', () => {
   const open = [connect('r', 28, 29, { cleanStart: true }), subscribe('r', 30, 40)];
   finds(check, [write('a', 10, 20), ...open]);
-  finds(check, [write('a', 10, 20), ...open, deliver('r', 'b', 45), write('b', 42, 50), deliver('r', 'a', 46, retained)]);
+  finds(check, [
+    write('a', 10, 20),
+    ...open,
+    deliver('r', 'b', 45),
+    write('b', 42, 50),
+    deliver('r', 'a', 46, retained),
+  ]);
 });
 
 test('values that are written twice are searched', () => {
   finds(check, [write('a', 10, 20), write('b', 30, 40), write('a', 50, 60), ...read('r', 'a', 70, 80)]);
-  finds(check, [write('a', 10, 20), write('a', 30, 40), write('b', 50, 60), ...read('r', 'a', 70, 80)], 'not linearizable');
+  finds(
+    check,
+    [write('a', 10, 20), write('a', 30, 40), write('b', 50, 60), ...read('r', 'a', 70, 80)],
+    'not linearizable',
+  );
   // An empty retained message takes the one that is there away.
   finds(check, [write('a', 10, 20), write('', 30, 40), ...readNothing('r', 50, 60)]);
   finds(check, [write('a', 10, 20), write('', 30, 40), ...read('r', 'a', 50, 60)], 'not linearizable');
