@@ -76,6 +76,7 @@ class Script {
   }
 }
 
+const clock = new RunClock(process.hrtime.bigint());
 let script: Script;
 let node: NodeAddress;
 let ticker: Ticker;
@@ -101,7 +102,6 @@ function clientWith(more: Partial<ClientIdentity> = {}, ackTimeoutMs = 5_000): R
     ...{ client: 'c', clientId: 'id', version: 5, sessionExpirySec: 60, keepAliveSec: 60, window: 10 },
     ...more,
   };
-  const clock = new RunClock(process.hrtime.bigint());
   const record = (operation: Operation): void => void operations.push(operation);
   const client = new RecordingClient(identity, { clock, record, ticker, connectTimeoutMs: 2_000, ackTimeoutMs });
   clients.push(client);
@@ -208,17 +208,16 @@ test('without a session: unknown at once when the connection breaks, never sent 
 test('an operation begins before its first byte and ends after its answer', async () => {
   const client = clientWith();
   await client.connect(node);
-  let sentAtMs = 0;
-  const clock = new RunClock(process.hrtime.bigint() - 10n ** 12n);
   const end = client.publish('t', 'a', { qos: 1 });
   await script.got('publish', 1);
-  sentAtMs = clock.beginMs();
+  const arrivedMs = clock.beginMs();
   await new Promise((done) => setTimeout(done, 20));
+  const answeredMs = clock.endMs();
   script.send({ cmd: 'puback', messageId: 1 });
   await end;
   const operation = operations.find((each) => each.kind === 'publish');
-  assert.ok(operation !== undefined && operation.endMs - operation.beginMs >= 20, 'it took as long as its answer');
-  assert.ok(sentAtMs > 0);
+  assert.ok(operation !== undefined);
+  assert.ok(operation.beginMs <= arrivedMs && answeredMs <= operation.endMs, JSON.stringify(operation));
 });
 
 test('refused: a reason code is a failure, but unknown when an earlier connection may have got it in', async () => {
