@@ -55,6 +55,8 @@ class ClientProcess {
   get failure(): string | null {
     const { exitCode, signalCode, pid } = this.child;
     if (this.stopped || (pid !== undefined && exitCode === null && signalCode === null)) return null;
+    // Why it could not be started is told by an event that is still to come.
+    if (pid === undefined && this.errors === '') return null;
     const how = pid === undefined ? 'could not be started' : `ended with ${signalCode ?? `exit code ${exitCode}`}`;
     return `the client process ${this.name} ${how}: ${this.errors.trim()}`;
   }

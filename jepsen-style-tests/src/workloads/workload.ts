@@ -23,6 +23,8 @@ export interface ActorContext {
   /** Publications a second, of one actor that publishes. */
   readonly ratePerSec: number;
   readonly version: ProtocolVersion;
+  /** All that the broker speaks. */
+  readonly versions: readonly ProtocolVersion[];
   readonly username?: string;
   readonly password?: string;
   /** Whether new operations may begin: the history takes them. */
@@ -74,6 +76,7 @@ export interface ClientOptions {
   readonly keepAliveSec?: number;
   /** Instead of the actor's name. */
   readonly clientId?: string;
+  /** Instead of the actor's, if the broker speaks it. */
   readonly version?: ProtocolVersion;
 }
 
@@ -89,7 +92,7 @@ export function clientOf(context: ActorContext, options: ClientOptions = {}): Re
         keepAliveSec,
         window,
       },
-      version: options.version ?? context.version,
+      version: context.versions.find((version) => version === options.version) ?? context.version,
       ...(context.username !== undefined && { username: context.username }),
       ...(context.password !== undefined && { password: context.password }),
     },

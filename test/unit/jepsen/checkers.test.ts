@@ -49,6 +49,14 @@ test('ownership, good: the older began it, and had it acknowledged when it was t
   ]);
 });
 
+test('ownership, good: of two that connected at the same time nobody knows which is the younger', () => {
+  finds(checkOwnership, [
+    ...[connect('a', 0, 10, id), connect('b', 5, 110, { ...id, sessionPresent: true })],
+    publish('a', 'x', 120, 150, { topic: 'out' }),
+    publish('b', 'y', 120, 150, { topic: 'out' }),
+  ]);
+});
+
 test('ownership: an acknowledgement to the older of what it began after the younger was accepted', () => {
   finds(checkOwnership, [...owners, publish('a', 'x', 111, 150, { topic: 'out' })], 'two owners');
   finds(checkOwnership, [...owners, subscribe('a', 111, 150)], 'two owners');

@@ -1,5 +1,5 @@
-import { exactlyOnce, type HistoryEvent, order, queue } from '@quorate/jepsen-style-tests';
-import { suite } from '../../support/suite.ts';
+import { exactlyOnce, type HistoryEvent, historyOf, order, queue } from '@quorate/jepsen-style-tests';
+import { assert, suite } from '../../support/suite.ts';
 import { close, connect, deliver, finds, publish, subscribe } from './histories.ts';
 
 const test = suite('partition tests: checkers of delivery and order');
@@ -114,6 +114,15 @@ test('order differs between two subscribers', () => {
   finds(totalOrder, two(['a', 'b', 'a', 'c'], ['a', 'b', 'c']));
   finds(totalOrder, two(['a', 'b', 'c'], ['a', 'c', 'b']), 'order differs');
   finds(totalOrder, two(['a', 'b', 'c', 'd'], ['d', 'a']), 'order differs');
+});
+
+test('two that disagree are told with their four deliveries', () => {
+  const { anomalies } = totalOrder(historyOf(two(['a', 'b', 'c'], ['a', 'c', 'b'])));
+  assert.equal(
+    anomalies.map(({ sentence }) => sentence),
+    ['s received b before c, r the other way round'],
+  );
+  assert.is(anomalies[0]?.proof.length, 4);
 });
 
 test('order differs between three, though no two of them disagree', () => {
