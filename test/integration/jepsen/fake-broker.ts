@@ -2,7 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import mqttPacket, { type IConnectPacket, type IPublishPacket, type Packet } from 'mqtt-packet';
 
 /**
- * What a {@link FakeBroker} does wrong. Of messages: `drop` one in ten, acknowledged; deliver it `twice`; `swap` it with the next one for
+ * What a {@link FakeBroker} does wrong. Of messages: `drop` one in five of a topic, acknowledged; deliver it `twice`; `swap` it with the next one for
  * one subscriber. `stale`: one node knows the retained message of before. `owners`: a connection that is taken over lives on.
  * `fork`: each node has sessions of its own. `will on disconnect`: wills after DISCONNECT too. `eternal`: nothing expires.
  */
@@ -11,7 +11,7 @@ export type Flaw =
   | ('owners' | 'fork')
   | ('will on disconnect' | 'will twice' | 'eternal');
 
-const ONE_IN = 10;
+const ONE_IN = 5;
 
 interface Item {
   readonly topic: string;
@@ -135,7 +135,8 @@ export class FakeBroker {
   private readonly sessions = new Map<string, Session>();
   /** The newest last. */
   private readonly retained = new Map<string, IPublishPacket[]>();
-  private published = 0;
+  /** How many of each topic. */
+  private readonly published = new Map<string, number>();
   private turn = 0;
   private made = 0;
 
@@ -212,7 +213,9 @@ export class FakeBroker {
 
   publish(packet: IPublishPacket, certain = false): void {
     if (packet.retain) this.retained.set(packet.topic, [...(this.retained.get(packet.topic) ?? []).slice(-1), packet]);
-    const wrong = !certain && ++this.published % ONE_IN === 0;
+    const count = (this.published.get(packet.topic) ?? 0) + 1;
+    this.published.set(packet.topic, count);
+    const wrong = !certain && count % ONE_IN === 0;
     if (wrong && this.flaw === 'drop') return;
     this.route(packet, wrong);
     if (wrong && this.flaw === 'twice') this.route(packet, false);
