@@ -62,6 +62,9 @@ interface Link {
   readonly will: Will | undefined;
   live: boolean;
   receiveMaximum: number;
+  /** As asked for, or what CONNACK said instead [MQTT-3.2.2-21]. */
+  sessionExpirySec: number;
+  keepAliveSec: number;
   /** When something was last sent, and when a PINGREQ went out that has no answer; `performance.now()`. */
   lastSentMs: number;
   pingAtMs: number | null;
@@ -132,6 +135,7 @@ export class RecordingClient {
       const nowMs = performance.now();
       this.link = {
         ...{ number, node, wire, beginMs, will, connected, dialledAtMs: nowMs, lastSentMs: nowMs },
+        ...{ sessionExpirySec: this.identity.sessionExpirySec, keepAliveSec: this.identity.keepAliveSec },
         ...{ live: false, receiveMaximum: 65_535, pingAtMs: null, leavingSinceMs: null, serverReason: -1 },
       };
     });
@@ -307,6 +311,8 @@ export class RecordingClient {
     const keeps = accepted && packet.sessionPresent && this.identity.sessionExpirySec > 0;
     link.live = accepted;
     link.receiveMaximum = packet.properties?.receiveMaximum ?? 65_535;
+    link.sessionExpirySec = packet.properties?.sessionExpiryInterval ?? link.sessionExpirySec;
+    link.keepAliveSec = packet.properties?.serverKeepAlive ?? link.keepAliveSec;
     const operation = this.connectOperation(link, accepted ? 'ok' : 'fail', packet.sessionPresent, code);
     if (!accepted) {
       this.drop(link);
@@ -325,10 +331,15 @@ export class RecordingClient {
     sessionPresent: boolean,
     reasonCode: number,
   ): ConnectOperation {
-    const { client, clientId, sessionExpirySec, keepAliveSec, version } = this.identity;
+    const { client, clientId, version } = this.identity;
+    const { sessionExpirySec, keepAliveSec } = link;
     const operation: ConnectOperation = {
       ...{ kind: 'connect', client, clientId, node: link.node.id, outcome, sessionPresent, reasonCode, keepAliveSec },
-      ...{ beginMs: link.beginMs, endMs: this.environment.clock.endMs(), cleanStart: sessionExpirySec === 0 },
+      ...{
+        beginMs: link.beginMs,
+        endMs: this.environment.clock.endMs(),
+        cleanStart: this.identity.sessionExpirySec === 0,
+      },
       ...(sessionExpirySec > 0 && { sessionExpirySec: version === 5 ? sessionExpirySec : SESSION_OF_311_SEC }),
       ...(link.will !== undefined && { will: link.will }),
     };
@@ -381,7 +392,7 @@ export class RecordingClient {
       if (clock.endMs() - link.leavingSinceMs > LEAVE_TIMEOUT_MS) this.close('disconnect', 'error');
     } else if (nowMs - this.oldestSentMs(link, nowMs) > ackTimeoutMs) {
       this.close('cut', 'error');
-    } else if (link.pingAtMs === null && nowMs - link.lastSentMs > this.identity.keepAliveSec * 500) {
+    } else if (link.pingAtMs === null && nowMs - link.lastSentMs > link.keepAliveSec * 500) {
       link.pingAtMs = nowMs;
       this.send(link, { cmd: 'pingreq' });
     }

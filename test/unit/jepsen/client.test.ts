@@ -277,6 +277,18 @@ function summary({ outcome, reasonCode }: ConnectOperation): string {
   return `${outcome} ${reasonCode}`;
 }
 
+test('what CONNACK says of session and keep alive counts, not what was asked for', async () => {
+  const client = clientWith();
+  script.connack = null;
+  const connecting = client.connect(node);
+  await script.got('connect', 1);
+  const properties = { sessionExpiryInterval: 7, serverKeepAlive: 1 };
+  script.send({ cmd: 'connack', sessionPresent: false, reasonCode: 0, properties });
+  const { sessionExpirySec, keepAliveSec } = await connecting;
+  assert.equal([sessionExpirySec, keepAliveSec], [7, 1]);
+  await script.got('pingreq', 1);
+});
+
 test('DISCONNECT is confirmed when the server closes the connection, and by nothing else', async () => {
   const client = clientWith();
   for (const how of ['end', 'reset'] as const) {
