@@ -20,6 +20,16 @@ interface Base {
   readonly endMs: number;
 }
 
+/** A will as its CONNECT carried it. */
+export interface Will {
+  readonly topic: string;
+  /** Unique within a run: each connection has a will of its own. */
+  readonly value: string;
+  readonly qos: 0 | 1 | 2;
+  /** Will Delay Interval in seconds; 0 in MQTT 3.1.1. */
+  readonly delaySec: number;
+}
+
 export interface ConnectOperation extends Base {
   readonly kind: 'connect';
   readonly clientId: string;
@@ -28,6 +38,10 @@ export interface ConnectOperation extends Base {
   /** CONNACK reason code, or -1 without a CONNACK. */
   readonly reasonCode: number;
   readonly cleanStart: boolean;
+  /** How long the session outlives the connection, in seconds; absent: it ends with it. 3.1.1 without Clean Session: a day. */
+  readonly sessionExpirySec?: number;
+  readonly keepAliveSec?: number;
+  readonly will?: Will;
 }
 
 export interface PublishOperation extends Base {
@@ -38,6 +52,10 @@ export interface PublishOperation extends Base {
   readonly qos: 0 | 1 | 2;
   readonly retain: boolean;
   readonly outcome: Outcome;
+  /** On how many connections the PUBLISH was sent; absent: one. A QoS 1 message may take effect as often. */
+  readonly sends?: number;
+  /** Message Expiry Interval in seconds; absent: none. */
+  readonly expirySec?: number;
 }
 
 export interface SubscribeOperation extends Base {
@@ -59,6 +77,8 @@ export interface DeliverOperation extends Base {
   readonly packetId: number;
   /** QoS 2: false for one that the client had under this Packet Identifier and had not released: it hands it to nobody. */
   readonly first: boolean;
+  /** Message Expiry Interval that came with it, in seconds; absent: none. */
+  readonly expirySec?: number;
 }
 
 /** A connection ended. */
@@ -69,6 +89,8 @@ export interface CloseOperation extends Base {
   readonly how: 'disconnect' | 'cut' | 'server' | 'error';
   /** DISCONNECT reason code of the server, or -1. */
   readonly reasonCode: number;
+  /** `disconnect`: whether the server closed the connection in answer. Without that it may not have read the DISCONNECT. */
+  readonly confirmed?: boolean;
 }
 
 export type Operation = ConnectOperation | PublishOperation | SubscribeOperation | DeliverOperation | CloseOperation;

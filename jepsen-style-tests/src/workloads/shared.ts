@@ -1,0 +1,37 @@
+import { checkShared } from '../checkers/shared.ts';
+import { Publisher } from './publisher.ts';
+import { Subscriber } from './subscriber.ts';
+import type { Actor, ActorContext, Workload } from './workload.ts';
+
+function actorOf(context: ActorContext): Actor {
+  const { topic, index, random } = context;
+  if (index % 4 === 0) {
+    return new Publisher(context, {
+      next: () => {
+        const qos = random.pick([1, 2] as const);
+        return { topic: `${topic}/${qos}`, qos };
+      },
+    });
+  }
+  return new Subscriber(context, {
+    ...{ filters: [`$share/group/${topic}/1`, `$share/group/${topic}/2`], qos: 2, version: 5 },
+    ...{ stayMs: [1_000, 4_000], restMs: [20, 1_500] },
+  });
+}
+
+export const shared: Workload = {
+  name: 'shared',
+  description: 'Members of a shared subscription come and go: each message reaches one of them, QoS 2 exactly one.',
+  actors: 4,
+  step: 4,
+  unsupported: (features) =>
+    !features.sharedSubscriptions
+      ? 'no shared subscriptions'
+      : !features.qos2
+        ? 'no QoS 2'
+        : features.sessionsOnAnyNode
+          ? null
+          : 'sessions can not be resumed on another node',
+  actor: actorOf,
+  checkers: [checkShared],
+};
