@@ -9,13 +9,17 @@ TRANSFER_EVERY_MS ?=
 ARGS ?=
 SEEDS ?= 100
 INPUTS ?= 20000
-SEED ?=
 REPLAY ?=
 BASE ?=
 KILLS ?= 200
 RETAINED ?= 1000000
 SESSIONS ?= 100000
 ONLY ?=
+TIME ?= 600
+RATE ?=
+NEMESIS ?=
+WORKLOAD ?=
+SEED ?=
 
 # make test TESTS=conformance TRANSFER_EVERY_MS=1000: every cluster changes its leader once a second meanwhile
 TRANSFERS = $(if $(TRANSFER_EVERY_MS),QUORATE_TEST_TRANSFER_EVERY_MS=$(TRANSFER_EVERY_MS))
@@ -77,6 +81,11 @@ interop: $(BUILT) ## Other people's clients and bridges against a cluster; says 
 	@cd test/interop/node-red && { [ node_modules/.package-lock.json -nt package-lock.json ] || \
 		npm ci --no-audit --no-fund --ignore-scripts --silent; }
 	@$(TRANSFERS) exec node --conditions=source --import tsx test/support/run.ts $(or $(TESTS),test/interop)
+
+.PHONY: jepsen
+jepsen: $(BUILT) ## A cluster under partitions, kills, bad disks and clocks, and a report (NODES=3 TIME=600 NEMESIS= WORKLOAD= SEED=)
+	@exec node jepsen-style-tests/dist/main.js --nodes $(NODES) --seconds $(TIME) $(if $(SEED),--seed $(SEED)) \
+		$(if $(RATE),--rate $(RATE)) $(if $(NEMESIS),--nemesis "$(NEMESIS)") $(if $(WORKLOAD),--workload "$(WORKLOAD)") $(ARGS)
 
 .PHONY: crash-test
 crash-test: $(BUILT) ## Real nodes killed at random moments under load, nothing may be lost (KILLS=200)

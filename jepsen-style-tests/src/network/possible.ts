@@ -53,8 +53,13 @@ export async function detectNetwork(): Promise<Possibility> {
   } catch (error) {
     return proxies(reasonOf(error));
   }
-  const whose = kind === 'root namespaces' ? 'of root' : 'of a user, without root';
-  return { kind, sentence: `Each host is a network namespace ${whose}.` };
+  return { kind, sentence: sentenceOf(kind) };
+}
+
+/** For people: what hosts are. */
+export function sentenceOf(kind: NetworkKind): string {
+  if (kind === 'proxies') return 'Hosts are addresses on loopback with TCP proxies between them.';
+  return `Each host is a network namespace ${kind === 'root namespaces' ? 'of root' : 'of a user, without root'}.`;
 }
 
 function proxies(why: string): Possibility {

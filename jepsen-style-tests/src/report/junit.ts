@@ -18,12 +18,12 @@ export function escaped(text: string): string {
 /** A run for a CI server: each checker is a test case. */
 export function junitOf({ title, checks, durationMs, command }: RunReport): string {
   const count = (verdict: string): number => checks.filter((check) => check.verdict === verdict).length;
-  const cases = checks.map(({ name, verdict, detail, anomalies }) => {
+  const cases = checks.map(({ name, verdict, detail, anomalies, anomalyCount }) => {
     const head = `    <testcase classname="${escaped(title)}" name="${escaped(name)}"`;
     if (verdict === 'holds') return `${head}/>`;
     if (verdict !== 'broken') return `${head}><skipped message="${escaped(`${verdict}: ${detail}`)}"/></testcase>`;
     const sentences = anomalies.map(({ promise, kind, sentence }) => `${promise} ${kind}: ${sentence}`);
-    const message = escaped(`${anomalies.length} anomalies; again: ${command}`);
+    const message = escaped(`${anomalyCount} anomalies; again: ${command}`);
     return `${head}><failure message="${message}">${escaped(sentences.join('\n'))}</failure></testcase>`;
   });
   const skipped = count('undecided') + count('not applicable');

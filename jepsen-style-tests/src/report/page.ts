@@ -5,7 +5,7 @@ import { PAGE_STYLE } from './page-style.ts';
 import { quantile, type ReportedAnomaly, type ReportedCheck, type RunReport, verdictOf } from './run-report.ts';
 import { sorted, timeline } from './timeline.ts';
 
-/** Of one checker; what is beyond it is in the JSON file. */
+/** Of one checker. */
 const SHOWN_ANOMALIES = 20;
 const SHOWN_EVENTS = 40;
 
@@ -44,7 +44,7 @@ function banner({ failed, sentence }: { readonly failed: boolean; readonly sente
 function tiles({ totals, faults, checks, intervals, durationMs }: RunReport): string {
   const gaps = faults.flatMap(({ gapMs }) => (gapMs === null ? [] : [gapMs]));
   const all = sorted(intervals.flatMap(({ latenciesMs }) => latenciesMs));
-  const anomalies = checks.reduce((sum, check) => sum + check.anomalies.length, 0);
+  const anomalies = checks.reduce((sum, { anomalyCount }) => sum + anomalyCount, 0);
   const shown: [string, string][] = [
     [number(totals.acknowledged), 'messages acknowledged'],
     [number(totals.delivered), 'delivered'],
@@ -82,10 +82,10 @@ function faultTable({ faults }: RunReport): string {
   return `<table><tr><th>Fault</th><th>What</th><th class="number">Began at</th><th class="number">Lasted</th><th class="number">Longest gap</th></tr>${rows.join('')}</table><p class="soft" style="margin-top:10px">The gap is the longest time without an acknowledgement for a client whose node could reach a majority.</p>`;
 }
 
-function anomaliesOf({ name, anomalies }: ReportedCheck): string {
+function anomaliesOf({ name, anomalies, anomalyCount }: ReportedCheck): string {
   const shown = anomalies.slice(0, SHOWN_ANOMALIES).map(anomalyCard);
-  const rest = anomalies.length - shown.length;
-  return `<h3>${escaped(name)}</h3>${shown.join('')}${rest > 0 ? `<p class="soft">and ${rest} more, in the JSON file.</p>` : ''}`;
+  const rest = anomalyCount - shown.length;
+  return `<h3>${escaped(name)}</h3>${shown.join('')}${rest > 0 ? `<p class="soft">and ${rest} more.</p>` : ''}`;
 }
 
 function anomalyCard({ kind, promise, sentence, events }: ReportedAnomaly): string {

@@ -17,11 +17,16 @@ export interface ReportedCheck {
   readonly verdict: 'holds' | 'broken' | 'undecided' | 'not applicable';
   /** In words: what was looked at, or why it was not. */
   readonly detail: string;
+  /** The first ones. */
   readonly anomalies: readonly ReportedAnomaly[];
+  /** All of them. */
+  readonly anomalyCount: number;
 }
 
 /** One fault with what clients on the side of the majority noticed of it. */
 export interface ReportedFault {
+  /** As in its events. */
+  readonly fault: number;
   readonly name: string;
   readonly detail: string;
   readonly beginMs: number;
@@ -168,8 +173,8 @@ export class Tally {
   }
 }
 
-function faultOf({ name, detail, atMs }: NemesisEvent, endMs: number): ReportedFault {
-  return { name, detail, beginMs: atMs, endMs, gapMs: null };
+function faultOf({ fault, name, detail, atMs }: NemesisEvent, endMs: number): ReportedFault {
+  return { fault, name, detail, beginMs: atMs, endMs, gapMs: null };
 }
 
 /** The value below which a share of the sorted values lies; 0 when there are none. */
@@ -182,7 +187,7 @@ export function verdictOf({ checks, totals }: Pick<RunReport, 'checks' | 'totals
   readonly failed: boolean;
   readonly sentence: string;
 } {
-  const anomalies = checks.reduce((sum, { anomalies }) => sum + anomalies.length, 0);
+  const anomalies = checks.reduce((sum, { anomalyCount }) => sum + anomalyCount, 0);
   const undecided = checks.filter(({ verdict }) => verdict === 'undecided');
   if (anomalies > 0) {
     const broken = checks.filter(({ verdict }) => verdict === 'broken').map(({ name }) => name);

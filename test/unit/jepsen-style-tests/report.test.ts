@@ -13,6 +13,7 @@ const BROKEN: ReportedCheck = {
   name: 'queue',
   verdict: 'broken',
   detail: ODD,
+  anomalyCount: 1,
   anomalies: [
     { kind: 'lost', promise: 'P1', sentence: `v1 of ${ODD} is nowhere`, events: sampleEvents().slice(20, 24) },
   ],

@@ -87,8 +87,32 @@ export function sampleReport(checks: readonly ReportedCheck[], seed = 7): RunRep
 }
 
 export const GOOD_CHECKS: readonly ReportedCheck[] = [
-  { name: 'queue', verdict: 'holds', detail: '7,900 acknowledged messages, each at every subscriber', anomalies: [] },
-  { name: 'total order', verdict: 'holds', detail: '3 subscribers agree on 7,900 messages', anomalies: [] },
-  { name: 'register', verdict: 'undecided', detail: 'key r3: more than 100,000 configurations', anomalies: [] },
-  { name: 'shared', verdict: 'not applicable', detail: 'the broker has no shared subscriptions', anomalies: [] },
+  {
+    name: 'queue',
+    verdict: 'holds',
+    detail: '7,900 acknowledged messages, each at every subscriber',
+    anomalies: [],
+    anomalyCount: 0,
+  },
+  {
+    name: 'total order',
+    verdict: 'holds',
+    detail: '3 subscribers agree on 7,900 messages',
+    anomalies: [],
+    anomalyCount: 0,
+  },
+  {
+    name: 'register',
+    verdict: 'undecided',
+    detail: 'key r3: more than 100,000 configurations',
+    anomalies: [],
+    anomalyCount: 0,
+  },
+  {
+    name: 'shared',
+    verdict: 'not applicable',
+    detail: 'the broker has no shared subscriptions',
+    anomalies: [],
+    anomalyCount: 0,
+  },
 ];

@@ -1,0 +1,94 @@
+import { randomInt } from 'node:crypto';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { followOuterProcess, insideOf, runInside } from './network/inside.ts';
+import { detectNetwork, sentenceOf } from './network/possible.ts';
+import { type TourOptions, tour } from './run/tour.ts';
+
+const USAGE = `Starts a cluster of real nodes, each on a host of its own, lets clients work on it while links are cut, processes killed, clocks turned and
+disks broken, and checks from what the clients saw that every promise was kept. Writes a report.
+
+Usage: node jepsen-style-tests/dist/main.js [options]
+
+  --nodes 3|5           how many nodes (3)
+  --seconds N           how long clients work, the time to recover included (600)
+  --nemesis NAME,...    faults whose names have one of these in them (all)
+  --workload NAME,...   what clients do (all)
+  --rate N              about how many publications a second (300)
+  --seed N              the plan of another run (drawn)
+  --report DIR          where the report and the histories go (.tmp/jepsen/SEED)
+  --proxies             no namespaces, though they would be possible
+
+Exit code: 0 nothing was found, 1 something was, 2 it could not be checked.`;
+
+/** @throws when it is not a whole number within these bounds */
+function numberOf(name: string, text: string | undefined, fallback: number, least: number, most: number): number {
+  if (text === undefined || text === '') return fallback;
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new Error(`--${name} wants a whole number from ${least} to ${most}, not '${text}'`);
+}
+
+function listOf(text: string | undefined): string[] {
+  return (text ?? '').split(',').filter((part) => part !== '');
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      nodes: { type: 'string' },
+      seconds: { type: 'string' },
+      nemesis: { type: 'string' },
+      workload: { type: 'string' },
+      rate: { type: 'string' },
+      seed: { type: 'string' },
+      report: { type: 'string' },
+      proxies: { type: 'boolean' },
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help === true) {
+    console.log(USAGE);
+    return 0;
+  }
+  const nodes = numberOf('nodes', values.nodes, 3, 3, 5);
+  const seconds = numberOf('seconds', values.seconds, 600, 20, 86_400);
+  const ratePerSec = numberOf('rate', values.rate, 300, 1, 100_000);
+  const seed = numberOf('seed', values.seed, randomInt(2 ** 32), 0, 2 ** 32 - 1);
+  const inside = insideOf();
+  let network = sentenceOf(inside ?? 'proxies');
+  if (inside === null && values.proxies !== true) {
+    const { kind, sentence } = await detectNetwork();
+    // The seed drawn here is the one of the run inside.
+    if (kind !== 'proxies') {
+      if (values.seed === undefined) process.argv.push('--seed', String(seed));
+      return await runInside(kind);
+    }
+    network = sentence;
+  }
+  if (inside !== null) followOuterProcess();
+  const folder = values.report ?? join('.tmp', 'jepsen', String(seed));
+  const options: TourOptions = {
+    ...{ nodes, seconds, seed, ratePerSec, folder },
+    nemeses: listOf(values.nemesis),
+    workloads: listOf(values.workload),
+    network,
+    command: `make jepsen NODES=${nodes} TIME=${seconds} SEED=${seed} RATE=${ratePerSec} NEMESIS=${values.nemesis ?? ''} WORKLOAD=${values.workload ?? ''}`,
+    say: (line) => process.stdout.write(`${line}\n`),
+  };
+  const { failed, sentence, files } = await tour(options);
+  console.log(`${failed ? 'FAILED' : 'passed'}: ${sentence}`);
+  console.log(files.map((file) => `  ${file}`).join('\n'));
+  console.log(`the same plan again: ${options.command}`);
+  return failed ? 1 : 0;
+}
+
+main().then(
+  (code) => {
+    process.exit(code);
+  },
+  (error: unknown) => {
+    console.error(error instanceof Error ? error.message : String(error));
+    process.exit(2);
+  },
+);

@@ -1,0 +1,242 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { probe } from '../client/probe.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { type DiskKind, diskUnavailable } from '../cluster/disks.ts';
+import { QuorateCluster } from '../cluster/quorate.ts';
+import { watchLeader } from '../cluster/watch-leader.ts';
+import { loadHistory } from '../history/reader.ts';
+import { NEMESES } from '../nemeses/catalogue.ts';
+import { Clocks } from '../nemeses/clocks.ts';
+import { LinkBook } from '../nemeses/link-book.ts';
+import type { Nemesis, NemesisContext } from '../nemeses/nemesis.ts';
+import { describePlan, makePlan, type Plan } from '../nemeses/plan.ts';
+import { runPlan } from '../nemeses/run-plan.ts';
+import type { Network } from '../network/network.ts';
+import { openNetwork } from '../network/open.ts';
+import { junitOf } from '../report/junit.ts';
+import { pageOf } from '../report/page.ts';
+import { reportOf } from '../report/report-of.ts';
+import { type RunReport, verdictOf } from '../report/run-report.ts';
+import { WORKLOADS, type Workload, workloadOf } from '../workloads/index.ts';
+import { type RunResult, runWorkloads } from './run.ts';
+
+/** Options of {@link tour}. */
+export interface TourOptions {
+  /** 3 or 5. */
+  readonly nodes: number;
+  readonly seconds: number;
+  /** An unsigned 32-bit integer. */
+  readonly seed: number;
+  /** Parts of names; all that can be done here by default. */
+  readonly nemeses: readonly string[];
+  /** Names; all that the broker can do by default. */
+  readonly workloads: readonly string[];
+  readonly ratePerSec: number;
+  /** Where everything goes; made when it is not there. */
+  readonly folder: string;
+  /** How each host has its place, for the report. */
+  readonly network: string;
+  /** The command that makes the same plan again. */
+  readonly command: string;
+  readonly say: (line: string) => void;
+}
+
+/** What came of a tour. */
+export interface TourResult {
+  readonly report: RunReport;
+  readonly failed: boolean;
+  readonly sentence: string;
+  /** `report.html`, `report.json`, `junit.xml`. */
+  readonly files: readonly string[];
+}
+
+const READY_TIMEOUT_MS = 60_000;
+const DISK_MIB = 256;
+const LOG_LINES = 60;
+const PROGRESS_MS = 5_000;
+
+/** Nodes and clients on hosts of their own, faults from a seed, and what came of it. */
+export async function tour(options: TourOptions): Promise<TourResult> {
+  const { folder, nodes, seed, say } = options;
+  mkdirSync(folder, { recursive: true });
+  const members = namesOf('n', nodes);
+  const clientHosts = namesOf('c', nodes);
+  const network = await openNetwork([...members, `n${nodes + 1}`], clientHosts, seed);
+  try {
+    const opened = await Clocks.open(join(folder, 'clocks'));
+    const clocks = 'clocks' in opened ? opened.clocks : null;
+    const disk: DiskKind = (['ext4', 'tmpfs'] as const).find((kind) => diskUnavailable(kind) === null) ?? 'own';
+    const cluster = new QuorateCluster({
+      ...{ network, folder: join(folder, 'nodes'), members, spares: [`n${nodes + 1}`] },
+      ...(clocks !== null && { environment: (id: string) => clocks.environmentOf(id) }),
+      disk: { kind: disk, sizeMib: DISK_MIB },
+    });
+    const notes: string[] = [];
+    const context: NemesisContext = {
+      ...{ network, cluster, clientHosts, clocks, disk },
+      links: new LinkBook(network),
+      nodeCount: nodes,
+      homeOf: (client) => client.replace('c', 'n'),
+      clocksUnavailable: 'clocks' in opened ? null : opened.unavailable,
+      spareHosts: 1,
+      note: (text) => {
+        notes.push(text);
+        say(text);
+      },
+    };
+    try {
+      say(`starting ${nodes} nodes: ${options.network}`);
+      await cluster.start();
+      await cluster.ready(READY_TIMEOUT_MS);
+      return await withCluster(options, network, cluster, context, notes);
+    } finally {
+      await context.links.clear();
+      await cluster.close();
+    }
+  } finally {
+    await network.close();
+  }
+}
+
+async function withCluster(
+  options: TourOptions,
+  network: Network,
+  cluster: Cluster,
+  context: NemesisContext,
+  notes: readonly string[],
+): Promise<TourResult> {
+  const { seconds, seed, ratePerSec, folder, say } = options;
+  const nemeses = chosen(options, context, say);
+  const plan = makePlan({ seed, durationMs: seconds * 1_000, nemeses });
+  say(describePlan(plan));
+  const nodes = cluster.nodes.map(({ id, host, mqttPort }) => ({ id, host: host.address, port: mqttPort }));
+  const [first] = nodes;
+  if (first === undefined) throw new Error('the cluster has no node');
+  const { versions, features } = await probe(first);
+  const { workloads, skipped } = fitting(options, features);
+  const result = await runWorkloads({
+    ...{ workloads, nodes, seed, ratePerSec, versions, folder },
+    places: context.clientHosts.map((name) => ({
+      name,
+      commandPrefix: network.hosts.get(name)?.commandPrefix ?? [],
+    })),
+    stage: async ({ clock, record, counts }) => {
+      const endWatch = watchLeader(cluster, () => clock.beginMs(), record);
+      const progress = setInterval(() => {
+        const { acknowledged, unacknowledged, deliveries } = counts();
+        say(
+          `${String(Math.round(clock.beginMs() / 1_000)).padStart(4)} s  ${acknowledged} acknowledged, ${unacknowledged} not, ${deliveries} delivered`,
+        );
+      }, PROGRESS_MS);
+      try {
+        const { problems } = await runPlan({
+          ...{ plan, nemeses, context },
+          nowMs: () => clock.beginMs(),
+          write: (event) => {
+            record(event);
+            say(`        ${event.phase === 'begin' ? 'fault' : 'end of'} ${event.name}: ${event.detail}`);
+          },
+        });
+        for (const problem of problems) context.note(problem);
+        await cluster.ready(READY_TIMEOUT_MS);
+        await untilEnd(plan, () => clock.beginMs());
+      } finally {
+        clearInterval(progress);
+        endWatch();
+      }
+    },
+  });
+  return await written(options, result, { cluster, skipped, notes });
+}
+
+/** The rest of the time without faults. */
+async function untilEnd(plan: Plan, nowMs: () => number): Promise<void> {
+  const leftMs = plan.durationMs - nowMs();
+  if (leftMs > 0) await new Promise((done) => setTimeout(done, leftMs));
+}
+
+function chosen({ nemeses }: TourOptions, context: NemesisContext, say: (line: string) => void): Nemesis[] {
+  const wanted = NEMESES.filter(({ name }) => nemeses.length === 0 || nemeses.some((part) => name.includes(part)));
+  if (wanted.length === 0) {
+    throw new Error(
+      `no fault is called ${nemeses.join(', ')}; there are ${NEMESES.map(({ name }) => name).join(', ')}`,
+    );
+  }
+  return wanted.filter((nemesis) => {
+    const why = nemesis.unavailable(context);
+    if (why !== null) say(`left out: ${nemesis.name}, ${why}`);
+    return why === null;
+  });
+}
+
+function fitting(
+  { workloads }: TourOptions,
+  features: Cluster['features'],
+): { readonly workloads: Workload[]; readonly skipped: [string, string][] } {
+  const wanted = workloads.length === 0 ? WORKLOADS : workloads.map(workloadOf);
+  const skipped: [string, string][] = [];
+  const found = wanted.filter((workload) => {
+    const why = workload.unsupported(features);
+    if (why !== null) skipped.push([workload.name, why]);
+    return why === null;
+  });
+  return { workloads: found, skipped };
+}
+
+interface Rest {
+  readonly cluster: Cluster;
+  readonly skipped: readonly (readonly [string, string])[];
+  readonly notes: readonly string[];
+}
+
+async function written(options: TourOptions, result: RunResult, rest: Rest): Promise<TourResult> {
+  const { folder, seed, seconds, nodes, network, command } = options;
+  const { cluster, skipped, notes } = rest;
+  const { operations, faults, leaders } = await loadHistory(result.historyFiles);
+  const anomalous = result.verdict === 'anomalies' || !result.drain.settled;
+  const report = reportOf(result, seconds * 1_000, {
+    title: `${nodes} nodes, ${result.workloads.map(({ workload }) => workload).join(', ')}`,
+    facts: [
+      ['Broker', cluster.description],
+      ['Network', network],
+      ['Machine', `Node.js ${process.version}, ${process.platform} ${process.arch}`],
+      ['Seed', String(seed)],
+      ...notes.map((note) => ['Note', note] as const),
+    ],
+    command,
+    logs: anomalous ? new Map(cluster.nodes.map(({ id, logFile }) => [id, tail(logFile)])) : new Map(),
+    events: [...operations, ...faults, ...leaders],
+    skipped,
+  });
+  const files = ['report.html', 'report.json', 'junit.xml'].map((name) => join(folder, name));
+  const [page = '', json = '', junit = ''] = files;
+  writeFileSync(page, pageOf(report));
+  writeFileSync(json, JSON.stringify(summaryJson(report, result), null, 1));
+  writeFileSync(junit, junitOf(report));
+  return { report, ...verdictOf(report), files };
+}
+
+/** What a program wants to know of a run. */
+function summaryJson(report: RunReport, result: RunResult): object {
+  const { title, facts, command, durationMs, totals, checks, faults } = report;
+  const { summaries } = result.availability;
+  return {
+    title,
+    facts: Object.fromEntries(facts),
+    command,
+    durationMs,
+    totals,
+    checks,
+    faults,
+    availability: summaries,
+  };
+}
+
+function tail(file: string): string[] {
+  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-LOG_LINES);
+}
+
+function namesOf(letter: string, count: number): string[] {
+  return Array.from({ length: count }, (_none, at) => `${letter}${at + 1}`);
+}
