@@ -241,7 +241,10 @@ test('limits are what the documentation says', () => {
     memberAddressLength: 264,
     sharedInflightPerSession: 1024,
     queuedMessagesPerGroup: 100_000,
-    queuedBytesPerGroup: 268_435_456,
+    queuedBytesPerGroup: 2 ** 28,
+    documentsPerCollection: 100_000,
+    documentNameLength: 600,
+    documentBytes: 2 ** 19,
   });
 });
 
