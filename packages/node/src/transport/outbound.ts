@@ -45,6 +45,8 @@ export class OutboundLink {
   private current: HostPort;
   /** Where the next attempt goes, if not to `current`. */
   private preferred: HostPort | null = null;
+  /** The next attempt follows the one under way at once. */
+  private hurried = false;
   private socket: net.Socket | null = null;
   private established: Hello | null = null;
   private timer: NodeJS.Timeout | undefined;
@@ -134,6 +136,13 @@ export class OutboundLink {
     this.preferred = sameAddress(address, this.current) ? null : address;
   }
 
+  /** As `prefer`, and at once: an attempt that is under way elsewhere is the last before it. */
+  hurryTo(address: HostPort): void {
+    this.prefer(address);
+    this.hurried = this.preferred !== null && this.socket !== null && this.established === null;
+    this.nudge();
+  }
+
   /** To be called when the list of addresses has changed: a connection to an address that is out of it is given up. */
   addressesChanged(): void {
     if (this.preferred !== null && !this.addresses.has(this.preferred)) this.preferred = null;
@@ -187,6 +196,7 @@ export class OutboundLink {
 
   /** Gives the connection up; a later attempt has to wait for its time. */
   giveUp(reason: string): void {
+    this.hurried = false;
     if (this.socket !== null) this.lost(this.socket, reason);
   }
 
@@ -304,12 +314,15 @@ export class OutboundLink {
     this.forgetSocket();
     // What worked before may work again; what did not is tried last.
     if (!wasEstablished) this.preferred ??= this.addresses.after(this.current);
+    const { hurried } = this;
+    this.hurried = false;
     this.retry();
     const what = this.purpose === ConnectionPurpose.bulk ? 'bulk connection' : 'connection';
     if (wasEstablished) this.context.logger.warn(fields, `lost the ${what} to ${this.peer}: ${reason}`);
     else if (this.attempts === 1) this.context.logger.info(fields, `${this.peer} can not be reached yet: ${reason}`);
     else this.context.logger.debug(fields, `${this.peer} can not be reached: ${reason}`);
     if (wasEstablished) this.events.down();
+    else if (hurried) this.nudge();
   }
 
   private forgetSocket(): void {

@@ -78,8 +78,7 @@ export class Peer {
     const added = this.addresses.set(addresses);
     this.link.addressesChanged();
     if (added === null || this.link.hello !== null) return;
-    this.link.prefer(added);
-    this.link.nudge();
+    this.link.hurryTo(added);
   }
 
   /** The peer has dialled this node. */

@@ -104,6 +104,27 @@ test('a peer that is waited for is dialled at a new address at once', async () =
   await eventually('a call', () => door.callers > 0);
 });
 
+test('also when it comes in the middle of an attempt somewhere else', async () => {
+  const limits = { reconnectMinMs: 60_000, reconnectMaxMs: 60_000, handshakeTimeoutMs: 300 };
+  const node = await startNode('n1', { limits });
+  const silent = net.createServer();
+  await new Promise<void>((resolve) => {
+    silent.listen(0, '127.0.0.1', resolve);
+  });
+  const caller = new Promise<net.Socket>((resolve) => {
+    silent.on('connection', resolve);
+  });
+  const { port } = silent.address() as net.AddressInfo;
+  const nobody = { host: '127.0.0.1', port };
+  node.transport.setPeer('n2', [nobody]);
+  const socket = await caller;
+  const door = await startDoor();
+  node.transport.setPeer('n2', [nobody, door.address]);
+  await eventually('a call', () => door.callers > 0);
+  socket.destroy();
+  silent.close();
+});
+
 test('a peer that moved is found where it says that it is', async () => {
   const cluster = { identity: { clusterId: 'red' }, limits: quick };
   const first = await startNode('n1', cluster);
