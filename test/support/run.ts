@@ -9,7 +9,8 @@ import { baseSeed } from './seed.ts';
  *
  *   node --conditions=source --import tsx test/support/run.ts [path or part of a path]...
  *
- * Files below test/e2e and test/interop run one at a time, after all others, which run two at a time. The last line of the output is
+ * Those that measure how long something takes, or use every core, run one at a time, after all others, which run two at a time; those
+ * below test/interop too, since they share the ports of other people's programs. The last line of the output is
  * `N passed, N failed`, in tests over all files. Exit code 1 on any failure and when nothing ran.
  */
 
@@ -23,6 +24,12 @@ const TEST_DIR = join(ROOT, 'test');
 /** Needs programs that npm does not install: `make interop` asks for it by name. */
 const INTEROP_DIR = join(TEST_DIR, 'interop') + sep;
 const PARALLEL = 2;
+/** Below test. */
+const ALONE = new Set(
+  ['disks', 'failover', 'membership', 'partition', 'pauses', 'restart', 'wiped']
+    .map((name) => join('e2e', `${name}.test.ts`))
+    .concat(join('unit', 'simulator', 'seeds.test.ts')),
+);
 const FILE_TIMEOUT_MS = 300_000;
 /** Of a file's output, the tail that is kept to be shown on failure. */
 const MAX_OUTPUT_CHARS = 4_000_000;
@@ -40,6 +47,7 @@ function testFilesIn(directory: string): string[] {
 /** An argument that is a file or folder selects it; any other selects the files whose path contains it. */
 function select(args: readonly string[]): string[] {
   const all = testFilesIn(TEST_DIR);
+  for (const name of ALONE) if (!all.includes(join(TEST_DIR, name))) throw new Error(`test/${name} is not there`);
   if (args.length === 0) return all.filter((file) => !file.startsWith(INTEROP_DIR));
   const chosen = new Set<string>();
   for (const arg of args) {
@@ -150,7 +158,7 @@ try {
   console.error((error as Error).message);
   process.exit(1);
 }
-const serial = files.filter((file) => file.startsWith(join(TEST_DIR, 'e2e') + sep) || file.startsWith(INTEROP_DIR));
+const serial = files.filter((file) => file.startsWith(INTEROP_DIR) || ALONE.has(relative(TEST_DIR, file)));
 const results = [
   ...(await runAll(
     files.filter((file) => !serial.includes(file)),
