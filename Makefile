@@ -13,6 +13,7 @@ REPLAY ?=
 BASE ?=
 KILLS ?= 200
 RETAINED ?= 1000000
+CLIENTS ?= 10000
 SESSIONS ?= 100000
 ONLY ?=
 TIME ?= 600
@@ -95,6 +96,10 @@ crash-test: $(BUILT) ## Real nodes killed at random moments under load, nothing 
 jepsen-harness-test: $(BUILT) ## Each fault of the partition tests once, and a plan of them; eight minutes (PARTITION_HARNESS_ONLY=part)
 	@PARTITION_HARNESS=all exec node --conditions=source --import tsx test/e2e/partition-harness.test.ts
 	@PARTITION_HARNESS=all exec node --conditions=source --import tsx test/e2e/partition-others.test.ts
+
+.PHONY: mass-events
+mass-events: $(BUILT) ## What a whole fleet that connects, or comes back at once, costs (CLIENTS=10000)
+	@CLIENTS=$(CLIENTS) exec node --conditions=source --import tsx test/crash/mass-events.ts
 
 .PHONY: large-state
 large-state: $(BUILT) ## Figures of three nodes with a large state (RETAINED=1000000 SESSIONS=100000)
