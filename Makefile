@@ -3,7 +3,9 @@
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # Parameters: make cluster NODES=5, make test TESTS="unit/storage e2e/takeover", make bench ARGS="--help"
-NODES ?= 3
+NODES ?=
+BROKER ?=
+BUILDS ?=
 TESTS ?=
 TRANSFER_EVERY_MS ?=
 ARGS ?=
@@ -38,7 +40,7 @@ help: ## This list
 
 .PHONY: cluster
 cluster: $(BUILT) ## A cluster on loopback, MQTT on port 1883 and up; Ctrl-C stops it (NODES=3)
-	@exec node packages/cli/bin/quorate.js dev --nodes $(NODES)
+	@exec node packages/cli/bin/quorate.js dev --nodes $(or $(NODES),3)
 
 .PHONY: test
 test: $(BUILT) check ## Build, check and run every test (TESTS="part/of/path ..." runs some)
@@ -85,8 +87,9 @@ interop: $(BUILT) ## Other people's clients and bridges against a cluster; says 
 
 .PHONY: jepsen
 jepsen: $(BUILT) ## A cluster under partitions, kills, bad disks and clocks, and a report (NODES=3 TIME=600 NEMESIS= WORKLOAD= SEED=)
-	@exec node jepsen-style-tests/dist/main.js --nodes $(NODES) --seconds $(TIME) $(if $(SEED),--seed $(SEED)) \
-		$(if $(RATE),--rate $(RATE)) $(if $(NEMESIS),--nemesis "$(NEMESIS)") $(if $(WORKLOAD),--workload "$(WORKLOAD)") $(ARGS)
+	@exec node jepsen-style-tests/dist/main.js $(if $(NODES),--nodes $(NODES)) $(if $(BROKER),--broker $(BROKER)) --seconds $(TIME) $(if $(SEED),--seed $(SEED)) \
+		$(if $(RATE),--rate $(RATE)) $(if $(NEMESIS),--nemesis "$(NEMESIS)") $(if $(WORKLOAD),--workload "$(WORKLOAD)") \
+		$(if $(BUILDS),--builds "$(BUILDS)") $(ARGS)
 
 .PHONY: crash-test
 crash-test: $(BUILT) ## Real nodes killed at random moments under load, nothing may be lost (KILLS=200)

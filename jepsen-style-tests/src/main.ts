@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { BROKERS, sizesOf } from './cluster/brokers.ts';
 import { followOuterProcess, insideOf, runInside } from './network/inside.ts';
 import { detectNetwork, sentenceOf } from './network/possible.ts';
 import { type TourOptions, tour } from './run/tour.ts';
@@ -10,12 +11,14 @@ disks broken, and checks from what the clients saw that every promise was kept. 
 
 Usage: node jepsen-style-tests/dist/main.js [options]
 
-  --nodes 3|5           how many nodes (3)
+  --broker NAME         quorate, mosquitto, nats or rabbitmq (quorate)
+  --nodes 3|5           how many nodes (3; Mosquitto is a single one)
   --seconds N           how long clients work, the time to recover included (600)
-  --nemesis NAME,...    faults whose names have one of these in them (all)
+  --nemesis NAME,...    faults of these names, or with these in their names (all)
   --workload NAME,...   what clients do (all)
   --rate N              about how many publications a second (300)
   --seed N              the plan of another run (drawn)
+  --builds FILE,FILE    Quorate's commands, between which a rolling upgrade goes (that of this checkout)
   --report DIR          where the report and the histories go (.tmp/jepsen/SEED)
   --proxies             no namespaces, though they would be possible
 
@@ -33,9 +36,25 @@ function listOf(text: string | undefined): string[] {
   return (text ?? '').split(',').filter((part) => part !== '');
 }
 
+/** The command that makes the same plan again. */
+function commandOf(
+  run: Pick<TourOptions, 'broker' | 'nodes' | 'seconds' | 'seed' | 'ratePerSec'>,
+  nemesis: string | undefined,
+  workload: string | undefined,
+): string {
+  return [
+    `make jepsen NODES=${run.nodes} TIME=${run.seconds} SEED=${run.seed} RATE=${run.ratePerSec}`,
+    ...(run.broker === 'quorate' ? [] : [`BROKER=${run.broker}`]),
+    ...(nemesis === undefined ? [] : [`NEMESIS="${nemesis}"`]),
+    ...(workload === undefined ? [] : [`WORKLOAD=${workload}`]),
+  ].join(' ');
+}
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
+      broker: { type: 'string' },
+      builds: { type: 'string' },
       nodes: { type: 'string' },
       seconds: { type: 'string' },
       nemesis: { type: 'string' },
@@ -51,7 +70,11 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  const nodes = numberOf('nodes', values.nodes, 3, 3, 5);
+  const broker = BROKERS.find((name) => name === (values.broker ?? 'quorate'));
+  if (broker === undefined) throw new Error(`--broker wants one of ${BROKERS.join(', ')}, not '${values.broker}'`);
+  const sizes = sizesOf(broker);
+  const nodes = numberOf('nodes', values.nodes, sizes[0] as number, 1, 5);
+  if (!sizes.includes(nodes)) throw new Error(`--nodes: ${broker} is tested with ${sizes.join(' or ')}, not ${nodes}`);
   const seconds = numberOf('seconds', values.seconds, 600, 20, 86_400);
   const ratePerSec = numberOf('rate', values.rate, 300, 1, 100_000);
   const seed = numberOf('seed', values.seed, randomInt(2 ** 32), 0, 2 ** 32 - 1);
@@ -69,14 +92,16 @@ async function main(): Promise<number> {
   if (inside !== null) followOuterProcess();
   const folder = values.report ?? join('.tmp', 'jepsen', String(seed));
   const options: TourOptions = {
-    ...{ nodes, seconds, seed, ratePerSec, folder },
+    ...{ broker, nodes, seconds, seed, ratePerSec, folder },
+    builds: listOf(values.builds),
     nemeses: listOf(values.nemesis),
     workloads: listOf(values.workload),
     network,
-    command: `make jepsen NODES=${nodes} TIME=${seconds} SEED=${seed} RATE=${ratePerSec} NEMESIS=${values.nemesis ?? ''} WORKLOAD=${values.workload ?? ''}`,
+    command: commandOf({ broker, nodes, seconds, seed, ratePerSec }, values.nemesis, values.workload),
     say: (line) => process.stdout.write(`${line}\n`),
   };
-  const { failed, sentence, files } = await tour(options);
+  const { failed, sentence, details, files } = await tour(options);
+  if (failed) console.log(details);
   console.log(`${failed ? 'FAILED' : 'passed'}: ${sentence}`);
   console.log(files.map((file) => `  ${file}`).join('\n'));
   console.log(`the same plan again: ${options.command}`);

@@ -20,7 +20,9 @@ export interface FaultReport {
   /** The nodes whose acknowledgements count: all that the fault does not concern, or all if it concerns no minority. */
   readonly nodes: readonly string[];
   readonly minority: boolean;
-  /** The longest time without one, from the fault's begin until publishing went on after its end. */
+  /** Whether no other fault went on at any time of it. */
+  readonly alone: boolean;
+  /** The longest time without one, from the last before the fault until its end, or without a majority until publishing went on. */
   readonly longestGapMs: number;
   /** From its begin to the first acknowledgement of something published after it. */
   readonly recoveryAfterBeginMs: number | null;
@@ -28,12 +30,15 @@ export interface FaultReport {
   readonly recoveryAfterEndMs: number | null;
 }
 
-/** Over faults of one name. */
+/** Over faults of one name that nothing else overlapped. */
 export interface FaultSummary {
   readonly name: string;
   readonly count: number;
+  /** How many of them left a majority to serve. */
+  readonly withMajority: number;
   readonly gapMedianMs: number;
   readonly gapWorstMs: number;
+  /** From the fault's begin; of those that left no majority from its end. */
   readonly recoveryMedianMs: number | null;
   readonly recoveryWorstMs: number | null;
 }
@@ -68,7 +73,8 @@ function recovery(acked: readonly PublishOperation[], fromMs: number): number | 
 
 /** @param acked by end */
 function longestGap(acked: readonly PublishOperation[], fromMs: number, toMs: number): number {
-  let beforeMs = fromMs;
+  // A fault has begun a moment before that is written down.
+  let beforeMs = acked.findLast(({ endMs }) => endMs <= fromMs)?.endMs ?? fromMs;
   let longest = 0;
   for (const { endMs } of acked) {
     if (endMs <= fromMs) continue;
@@ -87,13 +93,18 @@ function median(sorted: readonly number[]): number {
 
 function summarize(faults: readonly FaultReport[]): FaultSummary[] {
   const byName = new Map<string, FaultReport[]>();
-  for (const fault of faults) byName.set(fault.name, [...(byName.get(fault.name) ?? []), fault]);
+  for (const fault of faults) if (fault.alone) byName.set(fault.name, [...(byName.get(fault.name) ?? []), fault]);
   return [...byName].map(([name, list]) => {
     const gaps = list.map(({ longestGapMs }) => longestGapMs).sort((a, b) => a - b);
-    const recoveries = list.map(({ recoveryAfterBeginMs }) => recoveryAfterBeginMs).filter((ms) => ms !== null);
+    const recoveries = list
+      .map(({ minority, recoveryAfterBeginMs, recoveryAfterEndMs }) =>
+        minority ? recoveryAfterBeginMs : recoveryAfterEndMs,
+      )
+      .filter((ms) => ms !== null);
     recoveries.sort((a, b) => a - b);
     return {
-      ...{ name, count: list.length, gapMedianMs: median(gaps), gapWorstMs: gaps.at(-1) ?? 0 },
+      ...{ name, count: list.length, withMajority: list.filter(({ minority }) => minority).length },
+      ...{ gapMedianMs: median(gaps), gapWorstMs: gaps.at(-1) ?? 0 },
       recoveryMedianMs: recoveries.length === 0 ? null : median(recoveries),
       recoveryWorstMs: recoveries.at(-1) ?? null,
     };
@@ -124,7 +135,7 @@ export function checkAvailability(
     const others = spans.filter(
       ({ begin, end }) => begin.atMs <= (endMs ?? lastMs) && (end?.atMs ?? lastMs) >= beginMs,
     );
-    const hit = new Set(others.flatMap(({ begin }) => begin.nodes));
+    const hit = new Set(others.flatMap(({ begin: { nodes: concerned, out = concerned } }) => out));
     const healthy = nodes.filter((node) => !hit.has(node));
     const minority = healthy.length > nodes.length / 2;
     const counted = minority ? healthy : nodes;
@@ -133,6 +144,7 @@ export function checkAvailability(
     const toMs = endMs === null ? lastMs : endMs + (recoveryAfterEndMs ?? 0);
     return {
       ...{ fault, name, detail, beginMs, endMs, nodes: counted, minority, recoveryAfterEndMs },
+      alone: others.length === 1,
       longestGapMs: longestGap(mine, beginMs, Math.max(beginMs, minority && endMs !== null ? endMs : toMs)),
       recoveryAfterBeginMs: recovery(mine, beginMs),
     };

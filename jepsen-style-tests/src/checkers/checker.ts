@@ -24,6 +24,8 @@ export interface CheckResult {
   readonly anomalies: readonly Anomaly[];
   /** All of them. */
   readonly anomalyCount: number;
+  /** All of them, by kind. */
+  readonly kinds: Readonly<Record<string, number>>;
   /** How much was checked, so that a check of nothing shows; and what was measured. */
   readonly figures: Readonly<Record<string, number>>;
   /** Sentences on what could not be decided. */
@@ -41,6 +43,7 @@ export class Findings {
   private readonly kept: Anomaly[] = [];
   private readonly figures: Record<string, number> = {};
   private readonly notes: string[] = [];
+  private readonly kinds: Record<string, number> = {};
   private count = 0;
 
   constructor(checker: string) {
@@ -49,6 +52,7 @@ export class Findings {
 
   add(kind: string, promise: PromiseId, sentence: string, proof: readonly Operation[]): void {
     this.count++;
+    this.kinds[kind] = (this.kinds[kind] ?? 0) + 1;
     if (this.kept.length < MAX_KEPT) this.kept.push({ kind, promise, sentence, proof });
   }
 
@@ -63,9 +67,9 @@ export class Findings {
   }
 
   result(): CheckResult {
-    const { checker, kept: anomalies, count: anomalyCount, figures, notes } = this;
+    const { checker, kept: anomalies, count: anomalyCount, kinds, figures, notes } = this;
     const verdict = anomalyCount > 0 ? 'anomalies' : notes.length > 0 ? 'undecided' : 'ok';
-    return { checker, verdict, anomalies, anomalyCount, figures, notes };
+    return { checker, verdict, anomalies, anomalyCount, kinds, figures, notes };
   }
 }
 

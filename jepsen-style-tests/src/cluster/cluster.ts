@@ -39,6 +39,10 @@ export interface Cluster {
   readonly description: string;
   readonly features: Features;
   readonly nodes: readonly NodeHandle[];
+  /** Each end of a process by itself, with an error, that no fault explains. */
+  readonly unexplainedEnds: readonly string[];
+  /** Starts the first members. */
+  start(): Promise<void>;
   /** Resolves when all nodes that run are ready for clients. */
   ready(timeoutMs: number): Promise<void>;
   /** Who leads, as most nodes see it; null when nobody does or the broker does not tell. */

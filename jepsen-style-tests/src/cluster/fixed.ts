@@ -83,6 +83,10 @@ export class FixedCluster implements Cluster {
     this.nodes = this.processes;
   }
 
+  get unexplainedEnds(): readonly string[] {
+    return this.processes.flatMap((node) => node.unexplainedEnds);
+  }
+
   async start(): Promise<void> {
     const { disk } = this.options;
     for (const [at, node] of this.processes.entries()) {
@@ -111,7 +115,7 @@ export class FixedCluster implements Cluster {
   }
 
   async close(): Promise<void> {
-    const faults = this.processes.flatMap((node) => node.unexplainedEnds);
+    const faults = this.unexplainedEnds;
     for (const node of this.processes) node.resume();
     await Promise.all(this.processes.map((node) => node.kill()));
     const { disk } = this.options;

@@ -96,6 +96,10 @@ export class QuorateCluster implements Cluster {
     return [...this.processes.values()];
   }
 
+  get unexplainedEnds(): readonly string[] {
+    return [...this.processes.values(), ...this.ended].flatMap((node) => node.unexplainedEnds);
+  }
+
   /** Starts the first members. */
   async start(): Promise<void> {
     await Promise.all(this.options.members.map((name) => this.prepare(name, false)));
@@ -198,7 +202,7 @@ export class QuorateCluster implements Cluster {
 
   async close(): Promise<void> {
     const all = [...this.processes.values(), ...this.ended];
-    const faults = all.flatMap((node) => node.unexplainedEnds);
+    const faults = this.unexplainedEnds;
     for (const node of all) node.resume();
     await Promise.all(all.map((node) => node.kill()));
     const { disk } = this.options;

@@ -108,6 +108,8 @@ export interface NemesisEvent {
   readonly detail: string;
   /** The nodes that it concerns. */
   readonly nodes: readonly string[];
+  /** Those of them that are not expected to serve while it lasts; all by default. */
+  readonly out?: readonly string[];
 }
 
 /** Who leads, as seen over HTTP from outside of all partitions. */

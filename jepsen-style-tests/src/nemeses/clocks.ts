@@ -115,6 +115,7 @@ function clockFault(
       return {
         detail,
         nodes: victims,
+        out: [],
         end: async () => {
           await end?.();
           for (const id of victims) clocks.set(id, '+0');

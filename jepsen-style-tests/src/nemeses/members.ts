@@ -36,6 +36,7 @@ function operation(
       return {
         detail: found.detail,
         nodes: found.nodes,
+        ...(found.out && { out: found.out }),
         end: async () => {
           await running.end();
           await found.undo?.();
@@ -48,6 +49,7 @@ function operation(
 interface Operation {
   readonly detail: string;
   readonly nodes: readonly string[];
+  readonly out?: readonly string[];
   readonly run: (signal: AbortSignal) => Promise<void>;
   /** Brings the cluster back to the members that it had. */
   readonly undo?: () => Promise<void>;
@@ -117,6 +119,7 @@ const transfers = operation(
   async ({ cluster, note }, choose) => ({
     detail: `leadership is handed on every ${String(TRANSFER_EVERY_MS)} ms`,
     nodes: cluster.nodes.map((node) => node.id),
+    out: [],
     run: async (signal) => {
       for (;;) {
         const leader = (await cluster.leader())?.id;
@@ -146,6 +149,7 @@ const rollingRestart = operation(
   async (context) => ({
     detail: 'each node in turn: SIGTERM, and started again',
     nodes: context.cluster.nodes.map((node) => node.id),
+    out: [],
     run: () => inTurn(context, () => {}),
   }),
 );
@@ -167,6 +171,7 @@ const rollingUpgrade = operation(
     return {
       detail: `each node in turn: SIGTERM, and started with ${build}`,
       nodes: cluster.nodes.map((node) => node.id),
+      out: [],
       run: () => inTurn(context, (node) => cluster.setBuild?.(node.id, build)),
     };
   },

@@ -35,6 +35,8 @@ export interface Begun {
   readonly detail: string;
   /** The nodes that it concerns. */
   readonly nodes: readonly string[];
+  /** Those of them that are not expected to serve while it lasts; all by default. Availability is that of the others. */
+  readonly out?: readonly string[];
   /** Ends it, and resolves when it has ended. Called once. */
   end(): Promise<void>;
 }

@@ -28,10 +28,11 @@ async function begun(
   cuts: readonly Cut[],
   detail: string,
   nodes: readonly string[],
+  out: readonly string[] = nodes,
 ): Promise<Begun> {
   const owner = Symbol(detail);
   await context.links.cut(owner, cuts);
-  return { detail, nodes, end: () => context.links.cut(owner, []) };
+  return { detail, nodes, out, end: () => context.links.cut(owner, []) };
 }
 
 /** The cuts that leave these nodes on an island. */
@@ -69,7 +70,7 @@ function halves(clients: 'outside' | 'along'): Nemesis {
     begin: async (context, random) => {
       const all = random.shuffled(nodesOf(context));
       const [one, other] = [all.slice(0, Math.floor(all.length / 2)), all.slice(Math.floor(all.length / 2))];
-      return begun(context, island(context, one, clients), `${one.join(', ')} | ${other.join(', ')}`, all);
+      return begun(context, island(context, one, clients), `${one.join(', ')} | ${other.join(', ')}`, all, one);
     },
   };
 }
@@ -88,7 +89,7 @@ const majoritiesRing: Nemesis = {
         if (apart > reach) cuts.push([from, to]);
       }
     }
-    return begun(context, cuts, `each sees its neighbours in ${ring.join(' - ')}`, ring);
+    return begun(context, cuts, `each sees its neighbours in ${ring.join(' - ')}`, ring, []);
   },
 };
 
@@ -101,12 +102,16 @@ const bridge: Nemesis = {
     if (middle === undefined) return null;
     const [one, other] = [rest.slice(0, Math.floor(rest.length / 2)), rest.slice(Math.floor(rest.length / 2))];
     const detail = `${one.join(', ')} | ${other.join(', ')}, only ${middle} sees both`;
-    return begun(context, between([one, other]), detail, [middle, ...rest]);
+    return begun(context, between([one, other]), detail, [middle, ...rest], []);
   },
 };
 
 /** One way only: the other one is whole, so that acknowledgements or what they acknowledge are missing. */
-function oneWay(name: string, cutsOf: (leader: string, others: readonly string[], random: Random) => Cut[]): Nemesis {
+function oneWay(
+  name: string,
+  whom: 'leader' | 'any',
+  cutsOf: (leader: string, others: readonly string[], random: Random) => Cut[],
+): Nemesis {
   return {
     name,
     touches: 'links',
@@ -117,14 +122,22 @@ function oneWay(name: string, cutsOf: (leader: string, others: readonly string[]
       const others = nodesOf(context).filter((id) => id !== leader);
       const cuts = cutsOf(leader, others, random);
       const nodes = [...new Set(cuts.flat())];
-      return begun(context, cuts, `cut: ${cuts.map(([from, to]) => `${from} to ${to}`).join(', ')}`, nodes);
+      return begun(
+        context,
+        cuts,
+        `cut: ${cuts.map(([from, to]) => `${from} to ${to}`).join(', ')}`,
+        nodes,
+        whom === 'leader' ? [leader] : nodes,
+      );
     },
   };
 }
 
-const leaderCannotSend = oneWay('leader cannot send', (leader, others) => others.map((to) => [leader, to]));
-const leaderCannotReceive = oneWay('leader cannot receive', (leader, others) => others.map((from) => [from, leader]));
-const someCannotSend = oneWay('one-way cuts', (leader, others, random) => {
+const leaderCannotSend = oneWay('leader cannot send', 'leader', (leader, others) => others.map((to) => [leader, to]));
+const leaderCannotReceive = oneWay('leader cannot receive', 'leader', (leader, others) =>
+  others.map((from) => [from, leader]),
+);
+const someCannotSend = oneWay('one-way cuts', 'any', (leader, others, random) => {
   const all = [leader, ...others];
   const links = all.flatMap((from) => all.filter((to) => to !== from).map((to): Cut => [from, to]));
   return random.shuffled(links).slice(0, random.between(1, all.length));

@@ -160,9 +160,9 @@ class PlanRun {
     if (ms > this.slipMs + SLACK_MS) this.slipMs = ms;
   }
 
-  private write({ fault, nemesis }: PlannedFault, phase: 'begin' | 'end', { detail, nodes }: Begun): void {
+  private write({ fault, nemesis }: PlannedFault, phase: 'begin' | 'end', { detail, nodes, out }: Begun): void {
     const atMs = this.options.nowMs();
-    this.options.write({ kind: 'nemesis', atMs, fault, name: nemesis, phase, detail, nodes });
+    this.options.write({ kind: 'nemesis', atMs, fault, name: nemesis, phase, detail, nodes, ...(out && { out }) });
   }
 
   private problem({ fault, nemesis }: PlannedFault, what: string, error: unknown): void {

@@ -59,7 +59,12 @@ function shaping(name: string, shapeOf: (random: Random) => Partial<Shape>): Nem
         links.map(([from, to]): Shaped => [from, to, shape]),
       );
       const where = scope === 'one node' ? `links of ${nodes.join('')}` : `links of ${scope}`;
-      return { detail: `${where}: ${describe(shape)}`, nodes, end: () => context.links.shape(owner, []) };
+      return {
+        detail: `${where}: ${describe(shape)}`,
+        nodes,
+        out: scope === 'one node' ? nodes : [],
+        end: () => context.links.shape(owner, []),
+      };
     },
   };
 }

@@ -21,6 +21,8 @@ export interface ReportedCheck {
   readonly anomalies: readonly ReportedAnomaly[];
   /** All of them. */
   readonly anomalyCount: number;
+  /** All of them, by kind. */
+  readonly kinds: Readonly<Record<string, number>>;
 }
 
 /** One fault with what clients on the side of the majority noticed of it. */

@@ -1,9 +1,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { probe } from '../client/probe.ts';
+import { type BrokerName, openBroker, versionOf } from '../cluster/brokers.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { type DiskKind, diskUnavailable } from '../cluster/disks.ts';
-import { QuorateCluster } from '../cluster/quorate.ts';
 import { watchLeader } from '../cluster/watch-leader.ts';
 import { loadHistory } from '../history/reader.ts';
 import { NEMESES } from '../nemeses/catalogue.ts';
@@ -20,15 +20,19 @@ import { reportOf } from '../report/report-of.ts';
 import { type RunReport, verdictOf } from '../report/run-report.ts';
 import { WORKLOADS, type Workload, workloadOf } from '../workloads/index.ts';
 import { type RunResult, runWorkloads } from './run.ts';
+import { summaryOf } from './summary.ts';
 
 /** Options of {@link tour}. */
 export interface TourOptions {
-  /** 3 or 5. */
+  readonly broker: BrokerName;
+  /** JavaScript files of Quorate's command, between which a rolling upgrade goes; none: that of this checkout. */
+  readonly builds: readonly string[];
+  /** As many as the broker can have. */
   readonly nodes: number;
   readonly seconds: number;
   /** An unsigned 32-bit integer. */
   readonly seed: number;
-  /** Parts of names; all that can be done here by default. */
+  /** Names or parts of names; all that can be done here by default. */
   readonly nemeses: readonly string[];
   /** Names; all that the broker can do by default. */
   readonly workloads: readonly string[];
@@ -47,28 +51,33 @@ export interface TourResult {
   readonly report: RunReport;
   readonly failed: boolean;
   readonly sentence: string;
+  /** What each checker found, in plain text. */
+  readonly details: string;
   /** `report.html`, `report.json`, `junit.xml`. */
   readonly files: readonly string[];
 }
 
-const READY_TIMEOUT_MS = 60_000;
+/** RabbitMQ's nodes boot one after the other, and take a while to come back from a pause. */
+const READY_TIMEOUT_MS = { quorate: 60_000, mosquitto: 60_000, nats: 60_000, rabbitmq: 180_000 };
 const DISK_MIB = 256;
 const LOG_LINES = 60;
 const PROGRESS_MS = 5_000;
 
 /** Nodes and clients on hosts of their own, faults from a seed, and what came of it. */
 export async function tour(options: TourOptions): Promise<TourResult> {
-  const { folder, nodes, seed, say } = options;
+  const { broker, builds, folder, nodes, seed, say } = options;
   mkdirSync(folder, { recursive: true });
   const members = namesOf('n', nodes);
-  const clientHosts = namesOf('c', nodes);
-  const network = await openNetwork([...members, `n${nodes + 1}`], clientHosts, seed);
+  const clientHosts = namesOf('c', Math.max(3, nodes));
+  const spares = broker === 'quorate' ? [`n${nodes + 1}`] : [];
+  const version = versionOf(broker);
+  const network = await openNetwork([...members, ...spares], clientHosts, seed);
   try {
     const opened = await Clocks.open(join(folder, 'clocks'));
     const clocks = 'clocks' in opened ? opened.clocks : null;
     const disk: DiskKind = (['ext4', 'tmpfs'] as const).find((kind) => diskUnavailable(kind) === null) ?? 'own';
-    const cluster = new QuorateCluster({
-      ...{ network, folder: join(folder, 'nodes'), members, spares: [`n${nodes + 1}`] },
+    const cluster = openBroker(broker, {
+      ...{ network, folder: join(folder, 'nodes'), members, spares, builds },
       ...(clocks !== null && { environment: (id: string) => clocks.environmentOf(id) }),
       disk: { kind: disk, sizeMib: DISK_MIB },
     });
@@ -77,30 +86,33 @@ export async function tour(options: TourOptions): Promise<TourResult> {
       ...{ network, cluster, clientHosts, clocks, disk },
       links: new LinkBook(network),
       nodeCount: nodes,
-      homeOf: (client) => client.replace('c', 'n'),
+      homeOf: (client) => members[(Number(client.slice(1)) - 1) % nodes] as string,
       clocksUnavailable: 'clocks' in opened ? null : opened.unavailable,
-      spareHosts: 1,
+      spareHosts: spares.length,
       note: (text) => {
         notes.push(text);
         say(text);
       },
     };
     try {
-      say(`starting ${nodes} nodes: ${options.network}`);
+      say(`starting ${cluster.description}, version ${version}. ${options.network}`);
       await cluster.start();
-      await cluster.ready(READY_TIMEOUT_MS);
-      return await withCluster(options, network, cluster, context, notes);
+      await cluster.ready(READY_TIMEOUT_MS[broker]);
+      return await withCluster({ ...options, version }, network, cluster, context, notes);
     } finally {
       await context.links.clear();
-      await cluster.close();
+      // It rejects for processes that ended by themselves, which are in the report.
+      await cluster.close().catch((error: unknown) => say(error instanceof Error ? error.message : String(error)));
     }
   } finally {
     await network.close();
   }
 }
 
+type VersionedOptions = TourOptions & { readonly version: string };
+
 async function withCluster(
-  options: TourOptions,
+  options: VersionedOptions,
   network: Network,
   cluster: Cluster,
   context: NemesisContext,
@@ -139,7 +151,7 @@ async function withCluster(
           },
         });
         for (const problem of problems) context.note(problem);
-        await cluster.ready(READY_TIMEOUT_MS);
+        await cluster.ready(READY_TIMEOUT_MS[options.broker]);
         await untilEnd(plan, () => clock.beginMs());
       } finally {
         clearInterval(progress);
@@ -157,7 +169,9 @@ async function untilEnd(plan: Plan, nowMs: () => number): Promise<void> {
 }
 
 function chosen({ nemeses }: TourOptions, context: NemesisContext, say: (line: string) => void): Nemesis[] {
-  const wanted = NEMESES.filter(({ name }) => nemeses.length === 0 || nemeses.some((part) => name.includes(part)));
+  const isExact = (part: string): boolean => NEMESES.some(({ name }) => name === part);
+  const isMeant = (name: string, part: string): boolean => (isExact(part) ? name === part : name.includes(part));
+  const wanted = NEMESES.filter(({ name }) => nemeses.length === 0 || nemeses.some((part) => isMeant(name, part)));
   if (wanted.length === 0) {
     throw new Error(
       `no fault is called ${nemeses.join(', ')}; there are ${NEMESES.map(({ name }) => name).join(', ')}`,
@@ -190,15 +204,16 @@ interface Rest {
   readonly notes: readonly string[];
 }
 
-async function written(options: TourOptions, result: RunResult, rest: Rest): Promise<TourResult> {
-  const { folder, seed, seconds, nodes, network, command } = options;
+async function written(options: VersionedOptions, result: RunResult, rest: Rest): Promise<TourResult> {
+  const { folder, seed, seconds, nodes, network, command, version } = options;
   const { cluster, skipped, notes } = rest;
   const { operations, faults, leaders } = await loadHistory(result.historyFiles);
-  const anomalous = result.verdict === 'anomalies' || !result.drain.settled;
+  const { unexplainedEnds } = cluster;
+  const anomalous = result.verdict === 'anomalies' || !result.drain.settled || unexplainedEnds.length > 0;
   const report = reportOf(result, seconds * 1_000, {
     title: `${nodes} nodes, ${result.workloads.map(({ workload }) => workload).join(', ')}`,
     facts: [
-      ['Broker', cluster.description],
+      ['Broker', `${cluster.description}, version ${version}`],
       ['Network', network],
       ['Machine', `Node.js ${process.version}, ${process.platform} ${process.arch}`],
       ['Seed', String(seed)],
@@ -207,20 +222,20 @@ async function written(options: TourOptions, result: RunResult, rest: Rest): Pro
     command,
     logs: anomalous ? new Map(cluster.nodes.map(({ id, logFile }) => [id, tail(logFile)])) : new Map(),
     events: [...operations, ...faults, ...leaders],
-    skipped,
+    ...{ skipped, unexplainedEnds },
   });
   const files = ['report.html', 'report.json', 'junit.xml'].map((name) => join(folder, name));
   const [page = '', json = '', junit = ''] = files;
   writeFileSync(page, pageOf(report));
   writeFileSync(json, JSON.stringify(summaryJson(report, result), null, 1));
   writeFileSync(junit, junitOf(report));
-  return { report, ...verdictOf(report), files };
+  return { report, ...verdictOf(report), details: summaryOf(result), files };
 }
 
 /** What a program wants to know of a run. */
 function summaryJson(report: RunReport, result: RunResult): object {
   const { title, facts, command, durationMs, totals, checks, faults } = report;
-  const { summaries } = result.availability;
+  const { faults: gaps, summaries } = result.availability;
   return {
     title,
     facts: Object.fromEntries(facts),
@@ -229,7 +244,8 @@ function summaryJson(report: RunReport, result: RunResult): object {
     totals,
     checks,
     faults,
-    availability: summaries,
+    availability: { faults: gaps, summaries },
+    drain: result.drain,
   };
 }
 

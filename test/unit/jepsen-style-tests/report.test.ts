@@ -14,6 +14,7 @@ const BROKEN: ReportedCheck = {
   verdict: 'broken',
   detail: ODD,
   anomalyCount: 1,
+  kinds: { lost: 1 },
   anomalies: [
     { kind: 'lost', promise: 'P1', sentence: `v1 of ${ODD} is nowhere`, events: sampleEvents().slice(20, 24) },
   ],

@@ -93,6 +93,7 @@ export const GOOD_CHECKS: readonly ReportedCheck[] = [
     detail: '7,900 acknowledged messages, each at every subscriber',
     anomalies: [],
     anomalyCount: 0,
+    kinds: {},
   },
   {
     name: 'total order',
@@ -100,6 +101,7 @@ export const GOOD_CHECKS: readonly ReportedCheck[] = [
     detail: '3 subscribers agree on 7,900 messages',
     anomalies: [],
     anomalyCount: 0,
+    kinds: {},
   },
   {
     name: 'register',
@@ -107,6 +109,7 @@ export const GOOD_CHECKS: readonly ReportedCheck[] = [
     detail: 'key r3: more than 100,000 configurations',
     anomalies: [],
     anomalyCount: 0,
+    kinds: {},
   },
   {
     name: 'shared',
@@ -114,5 +117,6 @@ export const GOOD_CHECKS: readonly ReportedCheck[] = [
     detail: 'the broker has no shared subscriptions',
     anomalies: [],
     anomalyCount: 0,
+    kinds: {},
   },
 ];

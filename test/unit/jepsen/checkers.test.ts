@@ -213,16 +213,42 @@ test('availability: the longest gap and the recoveries of each fault', () => {
   const { faults, summaries, verdict } = checkAvailability(historyOf(events), { nodes: ['n1', 'n2', 'n3'] });
   assert.is(verdict, 'ok');
   assert.equal(faults[0]?.nodes, ['n1', 'n2']);
-  assert.is(faults[0]?.longestGapMs, 2_010);
+  // From the last acknowledgement before it.
+  assert.is(faults[0]?.longestGapMs, 2_100);
   assert.is(faults[0]?.recoveryAfterBeginMs, 2_010);
   assert.is(faults[0]?.recoveryAfterEndMs, 110);
   assert.equal(summaries, [
     {
-      ...{ name: 'isolate', count: 1, gapMedianMs: 2_010, gapWorstMs: 2_010 },
+      ...{ name: 'isolate', count: 1, withMajority: 1, gapMedianMs: 2_100, gapWorstMs: 2_100 },
       recoveryMedianMs: 2_010,
       recoveryWorstMs: 2_010,
     },
   ]);
+});
+
+test('availability: nodes that a fault concerns and that are expected to serve', () => {
+  const clocks = fault(1, 'clock jump', 10_000, 20_000, ['n1', 'n2', 'n3']).map((event) => ({ ...event, out: [] }));
+  const check: Check = (history) => checkAvailability(history, { nodes: ['n1', 'n2', 'n3'], boundMs: 5_000 });
+  finds(check, [...steady(2_000), ...clocks]);
+  finds(check, [...steady(9_000), ...clocks], 'majority does not serve');
+});
+
+test('availability: summaries are of faults that were alone, and recover from the end where no majority was left', () => {
+  const nodes = ['n1', 'n2', 'n3'];
+  const two = [...fault(1, 'kill', 10_000, 13_000, ['n2', 'n3']), ...fault(2, 'kill', 20_000, 21_000, ['n3'])];
+  const alone = checkAvailability(historyOf([...steady(4_000), ...two]), { nodes });
+  assert.equal(
+    alone.summaries.map(({ count, withMajority, recoveryMedianMs, recoveryWorstMs }) => [
+      ...[count, withMajority, recoveryMedianMs, recoveryWorstMs],
+    ]),
+    [[2, 1, 560, 1_010]],
+  );
+  const beside = fault(3, 'delay', 20_500, 22_000, ['n1']);
+  const { summaries } = checkAvailability(historyOf([...steady(4_000), ...two, ...beside]), { nodes });
+  assert.equal(
+    summaries.map(({ name, count }) => [name, count]),
+    [['kill', 1]],
+  );
 });
 
 test('availability: a majority that does not serve', () => {
