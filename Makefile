@@ -6,6 +6,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 NODES ?=
 BROKER ?=
 BUILDS ?=
+REPORT ?=
+JOBS ?=
 TESTS ?=
 TRANSFER_EVERY_MS ?=
 ARGS ?=
@@ -90,6 +92,15 @@ jepsen: $(BUILT) ## A cluster under partitions, kills, bad disks and clocks, and
 	@exec node jepsen-style-tests/dist/main.js $(if $(NODES),--nodes $(NODES)) $(if $(BROKER),--broker $(BROKER)) --seconds $(TIME) $(if $(SEED),--seed $(SEED)) \
 		$(if $(RATE),--rate $(RATE)) $(if $(NEMESIS),--nemesis "$(NEMESIS)") $(if $(WORKLOAD),--workload "$(WORKLOAD)") \
 		$(if $(BUILDS),--builds "$(BUILDS)") $(ARGS)
+
+.PHONY: jepsen-matrix
+jepsen-matrix: $(BUILT) ## Runs of each fault and each workload, and tables of them; two hours and more (REPORT=DIR BROKER= NODES= JOBS=1 ONLY=)
+	@exec node jepsen-style-tests/dist/matrix-main.js --report "$(or $(REPORT),.tmp/jepsen/matrix)" $(if $(BROKER),--broker $(BROKER)) \
+		$(if $(NODES),--nodes $(NODES)) $(if $(JOBS),--jobs $(JOBS)) $(if $(ONLY),--only "$(ONLY)") $(ARGS)
+
+.PHONY: jepsen-mutants
+jepsen-mutants: $(BUILT) ## Whether the partition tests find planted bugs in real processes; half an hour (ONLY=part,of,names)
+	@exec node --conditions=source --import tsx test/mutants/partitions/main.ts $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 .PHONY: crash-test
 crash-test: $(BUILT) ## Real nodes killed at random moments under load, nothing may be lost (KILLS=200)

@@ -1,10 +1,11 @@
 import { randomInt } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BROKERS, sizesOf } from './cluster/brokers.ts';
 import { followOuterProcess, insideOf, runInside } from './network/inside.ts';
 import { detectNetwork, sentenceOf } from './network/possible.ts';
-import { type TourOptions, tour } from './run/tour.ts';
+import { NothingToDo, type TourOptions, tour } from './run/tour.ts';
 
 const USAGE = `Starts a cluster of real nodes, each on a host of its own, lets clients work on it while links are cut, processes killed, clocks turned and
 disks broken, and checks from what the clients saw that every promise was kept. Writes a report.
@@ -19,10 +20,11 @@ Usage: node jepsen-style-tests/dist/main.js [options]
   --rate N              about how many publications a second (300)
   --seed N              the plan of another run (drawn)
   --builds FILE,FILE    Quorate's commands, between which a rolling upgrade goes (that of this checkout)
-  --report DIR          where the report and the histories go (.tmp/jepsen/SEED)
+  --report DIR          where the report and the histories go (.tmp/jepsen/ and the time)
   --proxies             no namespaces, though they would be possible
 
-Exit code: 0 nothing was found, 1 something was, 2 it could not be checked.`;
+Exit code: 0 nothing was found, 1 something was, 2 it could not be checked, 3 none of these faults can
+be done here.`;
 
 /** @throws when it is not a whole number within these bounds */
 function numberOf(name: string, text: string | undefined, fallback: number, least: number, most: number): number {
@@ -90,7 +92,11 @@ async function main(): Promise<number> {
     network = sentence;
   }
   if (inside !== null) followOuterProcess();
-  const folder = values.report ?? join('.tmp', 'jepsen', String(seed));
+  const started = new Date().toISOString().slice(0, 19).replaceAll(':', '-');
+  const folder = values.report ?? join('.tmp', 'jepsen', `${started}-${broker}-${seed}`);
+  if (existsSync(folder) && readdirSync(folder).length > 0) {
+    throw new Error(`${folder} is not empty: name another folder for the report, a run does not replace another`);
+  }
   const options: TourOptions = {
     ...{ broker, nodes, seconds, seed, ratePerSec, folder },
     builds: listOf(values.builds),
@@ -114,6 +120,6 @@ main().then(
   },
   (error: unknown) => {
     console.error(error instanceof Error ? error.message : String(error));
-    process.exit(2);
+    process.exit(error instanceof NothingToDo ? 3 : 2);
   },
 );

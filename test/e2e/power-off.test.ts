@@ -151,7 +151,7 @@ test(
       const before = [...all, ...kept].map((publisher) => publisher.acked.size);
       const underLoad = (): boolean =>
         [...all, ...kept].every((publisher, at) => publisher.acked.size >= (before[at] as number) + ACKS_BEFORE);
-      await waitFor(underLoad, { what: 'load', timeoutMs: 15_000 });
+      await waitFor(underLoad, { what: 'load', timeoutMs: 60_000 });
       await powerOff();
       const ackedBefore = kept.map((publisher) => publisher.newestAcked);
       await powerOn();

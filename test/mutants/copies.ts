@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import ts from 'typescript';
 
 /** The packages that a simulation runs. */
-const PACKAGES = ['broker', 'consensus', 'node', 'protocol', 'simulator', 'storage'] as const;
+export const SIMULATED = ['broker', 'consensus', 'node', 'protocol', 'simulator', 'storage'] as const;
 
 const OPTIONS: ts.CompilerOptions = {
   target: ts.ScriptTarget.ES2022,
@@ -12,9 +12,9 @@ const OPTIONS: ts.CompilerOptions = {
   rewriteRelativeImportExtensions: true,
 };
 
-/** Source files by path from the root, of the packages that a simulation runs. */
-export function sourceFiles(root: string): string[] {
-  return PACKAGES.flatMap((name) =>
+/** Source files of packages by path from the root. */
+export function sourceFiles(root: string, packages: readonly string[]): string[] {
+  return packages.flatMap((name) =>
     readdirSync(join(root, 'packages', name, 'src'), { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.ts'))
       .map((file) => join('packages', name, 'src', file)),
@@ -25,6 +25,11 @@ function toJavaScript(text: string): string {
   return ts.transpileModule(text, { compilerOptions: OPTIONS }).outputText;
 }
 
+/** What is not a source file of a package is copied as it is: tests are run by tsx. */
+function isSource(file: string): boolean {
+  return /^packages\/[^/]+\/src\/.*\.ts$/.test(file);
+}
+
 function outputOf(file: string): string {
   return file.replace('/src/', '/dist/').replace(/\.ts$/, '.js');
 }
@@ -32,35 +37,44 @@ function outputOf(file: string): string {
 /** Compiled copies of the packages in a folder of their own, so that a mutant never touches the checkout. */
 export class Copies {
   readonly #folder: string;
+  readonly #packages: readonly string[];
   readonly #plain: string;
   #count = 0;
 
   /**
    * @param root of the checkout that is copied
    * @param folder an empty one, outside of the checkout
+   * @param packages whose sources are compiled
+   * @param others files and folders by path from the root, copied as they are
    */
-  constructor(root: string, folder: string) {
+  constructor(root: string, folder: string, packages: readonly string[], others: readonly string[] = []) {
     this.#folder = folder;
+    this.#packages = packages;
     this.#plain = join(folder, 'plain');
     // What is not found in a copy is found here.
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
-    for (const name of PACKAGES) {
+    for (const name of packages) {
       const from = join(root, 'packages', name);
       const to = join(this.#plain, 'packages', name);
       mkdirSync(to, { recursive: true });
       cpSync(join(from, 'package.json'), join(to, 'package.json'));
       if (name === 'protocol') cpSync(join(from, 'generated'), join(to, 'generated'), { recursive: true });
     }
-    for (const file of sourceFiles(root)) this.#write(this.#plain, file, readFileSync(join(root, file), 'utf8'));
-    const runner = readFileSync(new URL('./seed-runner.ts', import.meta.url), 'utf8');
-    writeFileSync(join(this.#plain, 'seed-runner.js'), toJavaScript(runner));
+    for (const file of sourceFiles(root, packages))
+      this.#write(this.#plain, file, readFileSync(join(root, file), 'utf8'));
+    for (const path of others) cpSync(join(root, path), join(this.#plain, path), { recursive: true });
     writeFileSync(join(this.#plain, 'package.json'), '{ "type": "module" }\n');
   }
 
+  /** Adds a program to all copies made from here on. @param text of its source */
+  addProgram(name: string, text: string): void {
+    writeFileSync(join(this.#plain, name), toJavaScript(text));
+  }
+
   #write(copy: string, file: string, text: string): void {
-    const path = join(copy, outputOf(file));
+    const path = join(copy, isSource(file) ? outputOf(file) : file);
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, toJavaScript(text));
+    writeFileSync(path, isSource(file) ? toJavaScript(text) : text);
   }
 
   /** A copy in which some files have another text. @returns its folder */
@@ -68,7 +82,7 @@ export class Copies {
     const copy = join(this.#folder, `copy${++this.#count}`);
     cpSync(this.#plain, copy, { recursive: true });
     mkdirSync(join(copy, 'node_modules', '@quorate'), { recursive: true });
-    for (const name of PACKAGES) {
+    for (const name of this.#packages) {
       symlinkSync(join(copy, 'packages', name), join(copy, 'node_modules', '@quorate', name));
     }
     for (const [file, text] of changed) this.#write(copy, file, text);

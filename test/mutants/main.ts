@@ -3,11 +3,11 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Copies, sourceFiles } from './copies.ts';
+import { Copies, SIMULATED } from './copies.ts';
 import { type Found, hunt } from './hunt.ts';
 import { MUTANTS } from './list.ts';
-import { type Mutant, mutatedFiles } from './mutant.ts';
-import { TypeCheck } from './type-check.ts';
+import type { Mutant } from './mutant.ts';
+import { prepare } from './prepare.ts';
 
 /*
  * Proves that the simulator finds bugs: plants one after the other in a copy of the packages and runs seeds until one
@@ -50,24 +50,6 @@ function chosen(): readonly Mutant[] {
   return found;
 }
 
-/** The changed files of every mutant, all checked before the first one runs. */
-function prepare(mutants: readonly Mutant[], root: string): Map<Mutant, ReadonlyMap<string, string>> {
-  const types = new TypeCheck(root, sourceFiles(root));
-  const prepared = new Map<Mutant, ReadonlyMap<string, string>>();
-  const faults: string[] = [];
-  for (const mutant of mutants) {
-    try {
-      const changed = mutatedFiles(mutant, (file) => readFileSync(join(root, file), 'utf8'));
-      faults.push(...types.errors(changed).map((error) => `${mutant.name}: ${error}`));
-      prepared.set(mutant, changed);
-    } catch (error) {
-      faults.push(`${mutant.name}: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  }
-  if (faults.length > 0) throw new Error(`${faults.length} mutants are out of date:\n${faults.join('\n')}`);
-  return prepared;
-}
-
 function describe({ mutant, found, seconds }: Outcome): string {
   const name = mutant.name.padEnd(34);
   const time = `${seconds.toFixed(0)} s`.padStart(6);
@@ -82,8 +64,9 @@ async function main(folder: string): Promise<number> {
     wholeNumber('clean'),
     wholeNumber('workers'),
   ];
-  const prepared = prepare(chosen(), values.source);
-  const copies = new Copies(values.source, folder);
+  const prepared = prepare(chosen(), values.source, SIMULATED);
+  const copies = new Copies(values.source, folder, SIMULATED);
+  copies.addProgram('seed-runner.js', readFileSync(new URL('./seed-runner.ts', import.meta.url), 'utf8'));
   const how = { firstSeed: 1, seconds, workers };
   print(`${prepared.size} mutants, up to ${seeds} seeds of ${seconds} s each, ${workers} processes`);
   const wrong = await hunt(copies.create(new Map()), { ...how, seeds: clean });

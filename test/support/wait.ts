@@ -1,6 +1,6 @@
 /** Options of {@link waitFor}. */
 export interface WaitOptions {
-  /** When to give up; 10 s by default. */
+  /** When to give up; 30 s by default, long for a busy machine: it is no bound of what is tested. */
   readonly timeoutMs?: number;
   /** Pause between two looks; 25 ms by default. */
   readonly intervalMs?: number;
@@ -17,7 +17,7 @@ export async function waitFor<T>(
   condition: () => T | Promise<T>,
   options: WaitOptions,
 ): Promise<Exclude<T, false | null | undefined>> {
-  const { timeoutMs = 10_000, intervalMs = 25, what } = options;
+  const { timeoutMs = 30_000, intervalMs = 25, what } = options;
   const deadlineMs = performance.now() + timeoutMs;
   let cause: unknown;
   for (;;) {

@@ -59,6 +59,9 @@ export interface TourResult {
 
 /** RabbitMQ's nodes boot one after the other, and take a while to come back from a pause. */
 const READY_TIMEOUT_MS = { quorate: 60_000, mosquitto: 60_000, nats: 60_000, rabbitmq: 180_000 };
+/** None of the faults that were asked for can be done with this broker on this machine. */
+export class NothingToDo extends Error {}
+
 const DISK_MIB = 256;
 const LOG_LINES = 60;
 const PROGRESS_MS = 5_000;
@@ -177,11 +180,13 @@ function chosen({ nemeses }: TourOptions, context: NemesisContext, say: (line: s
       `no fault is called ${nemeses.join(', ')}; there are ${NEMESES.map(({ name }) => name).join(', ')}`,
     );
   }
-  return wanted.filter((nemesis) => {
+  const possible = wanted.filter((nemesis) => {
     const why = nemesis.unavailable(context);
     if (why !== null) say(`left out: ${nemesis.name}, ${why}`);
     return why === null;
   });
+  if (possible.length === 0) throw new NothingToDo('none of these faults can be done here');
+  return possible;
 }
 
 function fitting(

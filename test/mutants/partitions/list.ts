@@ -1,0 +1,36 @@
+import { MUTANTS } from '../list.ts';
+import type { Mutant } from '../mutant.ts';
+
+/** A planted bug with the faults and the workloads under which clients can notice it. */
+export interface Hunted {
+  readonly mutant: Mutant;
+  readonly nemeses: readonly string[];
+  readonly workloads: readonly string[];
+}
+
+function hunted(name: string, nemeses: readonly string[], workloads: readonly string[]): Hunted {
+  const mutant = MUTANTS.find((each) => each.name === name);
+  if (mutant === undefined) throw new Error(`no mutant is called ${name}`);
+  return { mutant, nemeses, workloads };
+}
+
+/**
+ * Bugs of the simulator's list that clients of real processes can notice. Not among them are those that need a power failure,
+ * since a killed process leaves its writes to the kernel (`test/e2e/power-off`), and those that take a rare coincidence.
+ */
+export const HUNTED: readonly Hunted[] = [
+  hunted('acknowledged-when-proposed', ['kill one', 'isolate leader'], ['queue', 'exactly-once', 'register']),
+  hunted('qos2-published-twice', ['kill one', 'clients cut off'], ['exactly-once', 'order']),
+  hunted('sent-again-without-dup', ['kill one', 'clients cut off'], ['queue', 'order']),
+  hunted('batches-skipped-on-resend', ['kill leader', 'packet loss'], ['queue', 'order']),
+  hunted('former-owner-still-known', ['flapping links', 'isolate one'], ['ownership', 'queue']),
+  hunted('fence-without-waiting', ['isolate leader', 'isolate one'], ['ownership']),
+  hunted('session-ends-with-its-node', ['kill one'], ['queue', 'exactly-once']),
+  hunted('shared-not-taken-back', ['kill one', 'clients cut off'], ['shared']),
+  hunted('will-lost-on-takeover', ['clock jump'], ['wills', 'ownership']),
+  hunted('timers-lost-at-restore', ['kill all'], ['expiry', 'wills']),
+  hunted('qos2-ids-lost-at-restore', ['kill all', 'rolling restart'], ['exactly-once', 'order']),
+  hunted('commit-by-one-less', ['isolate leader', 'kill leader'], ['queue', 'register']),
+  hunted('vote-for-shorter-log', ['isolate leader', 'flapping links'], ['queue', 'register']),
+  hunted('two-votes-in-a-term', ['flapping links', 'kill leader'], ['queue', 'register']),
+];
