@@ -184,7 +184,7 @@ test(
     await load.goesOn();
     note(`${String(await load.finish())} messages acknowledged`);
   },
-  { timeoutMs: 60_000 },
+  { timeoutMs: 150_000 },
 );
 
 test.run();

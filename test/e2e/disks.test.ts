@@ -61,7 +61,7 @@ function testWithDisks(title: string, body: () => Promise<void>): void {
       if (reason === null) return body();
       note(`SKIPPED, nothing was checked: ${title} (${reason})`);
     },
-    { timeoutMs: 90_000 },
+    { timeoutMs: 150_000 },
   );
 }
 
@@ -70,7 +70,7 @@ async function standsStill(node: NodeProcess, logged: number): Promise<void> {
   const said = (): boolean => /stands still until there is room|the disk is full/.test(node.logs().slice(logged));
   await waitFor(async () => said() && !(await node.isReady()), {
     what: `${node.id} to stand still`,
-    timeoutMs: 20_000,
+    timeoutMs: 40_000,
   });
   assert.ok(node.isRunning(), `${node.id} goes on waiting: it ${node.ending}`);
 }

@@ -29,7 +29,7 @@ test.before(
     cluster = await startCluster({ config, readyTimeoutMs: 45_000 });
     for (const name of ['ann', 'bob']) await ask('n1', 'POST', '/api/v1/users', { name, password: `${name}'s` });
   },
-  { timeoutMs: 60_000 },
+  { timeoutMs: 150_000 },
 );
 
 test.after.each(async () => {

@@ -48,7 +48,7 @@ async function newcomer(id: string): Promise<NodeProcess> {
   await node.start();
   // A leader that is not in its list of first members can not tell it that it is none of its own.
   const waits = async (): Promise<boolean> => ['NOT_A_MEMBER', 'NO_QUORUM'].includes((await node.readiness()) ?? '');
-  await waitFor(waits, { what: `${id} to wait for its join`, timeoutMs: 20_000 });
+  await waitFor(waits, { what: `${id} to wait for its join` });
   return node;
 }
 
@@ -86,7 +86,7 @@ test(
     const acked = await load.finish();
     note(`grown to five: longest gap ${String(Math.round(gapMs))} ms, ${String(acked)} messages acknowledged`);
   },
-  { timeoutMs: 60_000 },
+  { timeoutMs: 150_000 },
 );
 
 test(
@@ -101,7 +101,7 @@ test(
     await cluster.waitVoters(['n1', 'n2', 'n3', 'n4', 'n6']);
     await load.finish();
   },
-  { timeoutMs: 45_000 },
+  { timeoutMs: 150_000 },
 );
 
 test(
@@ -138,7 +138,7 @@ test(
     await cluster.waitVoters(stay.map((node) => node.id));
     await Promise.all([leader, leaver].map((node) => node.kill('SIGKILL')));
   },
-  { timeoutMs: 60_000 },
+  { timeoutMs: 150_000 },
 );
 
 /** The three that are left. */

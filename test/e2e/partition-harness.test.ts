@@ -130,7 +130,7 @@ function membersAre(count: number): NonNullable<Check['during']> {
 
 async function termGrows(bench: PartitionBench, _hit: readonly string[], before: Before): Promise<void> {
   const grown = async (): Promise<boolean> => ((await bench.cluster.leader())?.term ?? 0) > before.term + 1;
-  await waitFor(grown, { what: 'leadership to move twice', timeoutMs: 20_000 });
+  await waitFor(grown, { what: 'leadership to move twice' });
 }
 
 async function processesChange(bench: PartitionBench, hit: readonly string[], before: Before): Promise<void> {
@@ -173,7 +173,7 @@ function declareTests(): void {
       bench = await PartitionBench.open(21_800, [OWN_BUILD, next]);
       closeBench = () => bench.close();
     },
-    { timeoutMs: 60_000 },
+    { timeoutMs: 150_000 },
   );
   test.after(
     async () => {
@@ -219,7 +219,7 @@ async function runAPlan(bench: PartitionBench): Promise<void> {
   assert.is(events.filter((each) => each.phase === 'begin').length, result.begun);
   assert.is(events.length, 2 * result.begun);
   await bench.onlyAcknowledging(['n1', 'n2', 'n3'], 'all to acknowledge after the plan', 40_000);
-  await waitFor(() => bench.cluster.isWhole(), { what: 'all to be voters', timeoutMs: 20_000 });
+  await waitFor(() => bench.cluster.isWhole(), { what: 'all to be voters' });
 }
 
 async function doOnce(bench: PartitionBench, nemesis: Nemesis, check: Check): Promise<void> {

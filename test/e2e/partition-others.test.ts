@@ -90,8 +90,7 @@ async function tryOut({ name, make, nodes, hasLeader }: Driver): Promise<void> {
     await cluster.start();
     await cluster.ready(60_000);
     const upMs = Math.round(performance.now() - startedMs);
-    if (hasLeader)
-      await waitFor(async () => (await cluster.leader()) !== null, { what: 'a leader', timeoutMs: 20_000 });
+    if (hasLeader) await waitFor(async () => (await cluster.leader()) !== null, { what: 'a leader' });
     else assert.is(await cluster.leader(), null);
     const leader = (await cluster.leader())?.id ?? members[0];
     const victim = cluster.nodes.find((node) => node.id === leader);

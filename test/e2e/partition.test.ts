@@ -293,7 +293,7 @@ test(
     const total = publishers.reduce((sum, publisher) => sum + publisher.acked.size, 0);
     note(`${String(total)} messages acknowledged, each at ${String(subscribers.length)} subscribers`);
   },
-  { timeoutMs: 60_000 },
+  { timeoutMs: 150_000 },
 );
 
 test.run();

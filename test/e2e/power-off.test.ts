@@ -172,7 +172,7 @@ test(
     await patient.end();
     await disconnect(publisher);
   },
-  { timeoutMs: 90_000 },
+  { timeoutMs: 150_000 },
 );
 
 test.run();

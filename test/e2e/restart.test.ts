@@ -94,7 +94,7 @@ test(
     const total = publishers.reduce((sum, each) => sum + each.acked.size, 0);
     note(`${String(total)} messages acknowledged, each at ${String(subscribers.length)} subscribers`);
   },
-  { timeoutMs: 60_000 },
+  { timeoutMs: 150_000 },
 );
 
 function willOptions(clientId: string, delaySec: number, expirySec: number): ConnectOptions {
@@ -143,7 +143,7 @@ test('wills of the clients of a node that is killed: once, unless the client com
   await start('comes back', 3, 60);
   await victim.kill('SIGKILL');
   // From then on all delays run.
-  await waitFor(() => texts(box).includes('at once'), { what: 'the will without delay', timeoutMs: 15_000 });
+  await waitFor(() => texts(box).includes('at once'), { what: 'the will without delay' });
   const back = await connect(far.mqttPort, {
     clientId: 'comes back',
     clean: false,
@@ -155,7 +155,7 @@ test('wills of the clients of a node that is killed: once, unless the client com
   const expected = ['at once', 'at the end of the session', 'clean', 'delayed'];
   await waitFor(() => box.length >= expected.length, {
     what: `wills, got ${texts(box).join(', ')}`,
-    timeoutMs: 15_000,
+    timeoutMs: 40_000,
   });
   assert.equal(texts(box).sort(), expected);
 
@@ -182,7 +182,7 @@ test('a session expires while the node that had its client is down', async () =>
   const long = await connect(victim.mqttPort, willOptions('long', 600, 600));
   for (const client of [short, long]) await subscribe(client, 'expiry', 1);
   await victim.kill('SIGKILL');
-  await waitFor(() => box.length > 0, { what: 'the end of the session', timeoutMs: 15_000 });
+  await waitFor(() => box.length > 0, { what: 'the end of the session' });
   assert.equal(texts(box), ['short']);
   assert.is(await sessionIsThere(far, 'short'), false, 'the session that expired');
   await victim.start();

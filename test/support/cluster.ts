@@ -29,7 +29,7 @@ export interface ClusterOptions {
   readonly prepare?: (node: NodeProcess) => void;
 }
 
-const READY_TIMEOUT_MS = 20_000;
+const READY_TIMEOUT_MS = 60_000;
 /** When set, data directories and logs are left in place. */
 const KEEP = process.env['QUORATE_TEST_KEEP'] !== undefined;
 
@@ -158,7 +158,7 @@ export class TestCluster {
    * @param options.not a node that must not be the answer: the old leader, when a new one is waited for
    */
   async leader(options: { readonly not?: string; readonly timeoutMs?: number } = {}): Promise<string> {
-    const { not, timeoutMs = 10_000 } = options;
+    const { not, timeoutMs = 30_000 } = options;
     const look = async (): Promise<string | undefined> => {
       const answers = await Promise.all(this.live().map(askLeader));
       let best: { readonly id: string; readonly term: number } | undefined;

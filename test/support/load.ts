@@ -73,7 +73,7 @@ export class Publisher extends Roamer {
   }
 
   /** Publishes nothing new; resolves when everything sent is acknowledged. */
-  async finish(timeoutMs = 15_000): Promise<void> {
+  async finish(timeoutMs = 40_000): Promise<void> {
     this.running = false;
     const what = `the acknowledgements of all that ${this.topic} got`;
     await waitFor(() => this.underWay === 0, { timeoutMs, what });
@@ -185,7 +185,7 @@ export class Subscriber extends Roamer {
 export async function checkDelivery(
   publishers: readonly Publisher[],
   subscribers: readonly Subscriber[],
-  timeoutMs = 15_000,
+  timeoutMs = 40_000,
 ): Promise<void> {
   const lacks = (): string[] => publishers.flatMap((from) => subscribers.flatMap((to) => missing(from, to)));
   await waitFor(() => lacks().length === 0, { timeoutMs, what: 'acknowledged messages to arrive' }).catch(() => {

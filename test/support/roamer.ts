@@ -80,7 +80,7 @@ export class Roamer {
   }
 
   /** Resolves when it is connected: to `node`, if given. */
-  async connected(node?: NodeProcess, timeoutMs = 15_000): Promise<void> {
+  async connected(node?: NodeProcess, timeoutMs = 40_000): Promise<void> {
     const what = `${this.name} to be connected to ${node?.id ?? 'some node'}`;
     await waitFor(() => this.client.connected && (node === undefined || this.node === node), { timeoutMs, what });
   }

@@ -51,7 +51,7 @@ export class SteadyLoad {
   }
 
   /** Waits until every publisher (or those given) has had an acknowledgement later than now. */
-  async goesOn(publishers: readonly Publisher[] = this.publishers, timeoutMs = 15_000): Promise<void> {
+  async goesOn(publishers: readonly Publisher[] = this.publishers, timeoutMs = 40_000): Promise<void> {
     const fromMs = performance.now();
     const silent = (): Publisher[] => publishers.filter((each) => (each.ackedAtMs.at(-1) ?? 0) <= fromMs);
     await waitFor(() => silent().length === 0, { timeoutMs, what: 'acknowledgements for every publisher' }).catch(
@@ -80,7 +80,7 @@ export class SteadyLoad {
   }
 
   /** Checks what was acknowledged so far as `finish` does, forgets it, and goes on. Returns how many messages that was. */
-  async verify(timeoutMs = 30_000): Promise<number> {
+  async verify(timeoutMs = 40_000): Promise<number> {
     await Promise.all(this.publishers.map((each) => each.finish(timeoutMs)));
     await checkDelivery(this.publishers, this.subscribers, timeoutMs);
     const { acked } = this;
@@ -93,7 +93,7 @@ export class SteadyLoad {
   }
 
   /** Publishes no more, checks that everything acknowledged arrived, once and in order, and ends all connections. */
-  async finish(timeoutMs = 30_000): Promise<number> {
+  async finish(timeoutMs = 40_000): Promise<number> {
     await Promise.all(this.publishers.map((each) => each.finish(timeoutMs)));
     await checkDelivery(this.publishers, this.subscribers, timeoutMs);
     await Promise.all([...this.publishers, ...this.subscribers].map((each) => each.end(true)));
