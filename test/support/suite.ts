@@ -15,7 +15,7 @@ export type Body = () => unknown;
 
 /** Options of one test or hook. */
 export interface BodyOptions {
-  /** How long the body may take in milliseconds; 30 s by default. */
+  /** How long the body may take in milliseconds; 60 s by default. */
   readonly timeoutMs?: number;
 }
 
@@ -55,7 +55,7 @@ interface SuiteState {
   finished: boolean;
 }
 
-const DEFAULT_TIMEOUT_MS = 30_000;
+const DEFAULT_TIMEOUT_MS = 60_000;
 const EXIT_GRACE_MS = 5_000;
 
 const suites: SuiteState[] = [];
