@@ -58,7 +58,10 @@ async function make(run: MatrixRun, { broker, folder, seconds, ratePerSec }: Mak
   ];
   const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', log, log] });
   closeSync(log);
+  const endWithUs = (): void => void child.kill();
+  process.once('exit', endWithUs);
   const [code] = (await once(child, 'exit')) as [number | null];
+  process.off('exit', endWithUs);
   // The data of nodes is only of use where something was found.
   if (code === 0) rmSync(join(own, 'nodes'), { recursive: true, force: true });
   return code ?? 2;
@@ -115,6 +118,7 @@ async function main(): Promise<number> {
   return failed > 0 ? 2 : 0;
 }
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 main().then(
   (code) => {
     process.exit(code);

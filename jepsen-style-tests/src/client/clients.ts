@@ -1,11 +1,11 @@
 import { RunClock } from '../history/clock.ts';
 import type { Operation } from '../history/operation.ts';
 import { HistoryWriter } from '../history/writer.ts';
+import { seededRandom } from '../random.ts';
 import { workloadOf } from '../workloads/index.ts';
 import type { Actor, ActorContext } from '../workloads/workload.ts';
 import { cleanUp } from './clean-up.ts';
 import type { ClientCounts, ClientPlan, WorkloadShare } from './plan.ts';
-import { Random } from './random.ts';
 import type { ClientEnvironment } from './recording-client.ts';
 import { Ticker } from './ticker.ts';
 
@@ -98,7 +98,7 @@ export class Clients {
     const name = `${share.workload}.${index}`;
     return {
       ...{ index, name, actors: share.actors, ratePerSec: share.ratePerSec },
-      ...{ nodes: plan.nodes, environment: this.environment, random: new Random(plan.seed, name) },
+      ...{ nodes: plan.nodes, environment: this.environment, random: seededRandom(plan.seed).fork(name) },
       topic: `${plan.run}/${share.workload}`,
       clientIdPrefix: `${plan.run}.`,
       version: plan.versions[index % plan.versions.length] ?? 5,

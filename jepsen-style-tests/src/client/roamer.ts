@@ -1,6 +1,6 @@
 import type { ConnectOperation, Will } from '../history/operation.ts';
+import type { Random } from '../random.ts';
 import type { NodeAddress } from './packets.ts';
-import type { Random } from './random.ts';
 import type { RecordingClient } from './recording-client.ts';
 
 const MIN_DELAY_MS = 20;

@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { insideOf } from '../network/inside.ts';
+import type { Random } from '../random.ts';
 import { inBackground, pause } from './background.ts';
 import type { Nemesis } from './nemesis.ts';
-import type { Random } from './random.ts';
 
 /*
  * Clocks that jump and drift, by libfaketime in the broker's process. Only the wall clock: an operating system steps that one,

@@ -2,8 +2,8 @@ import { closeSync, fsyncSync, openSync, readdirSync, readSync, statSync, trunca
 import { join, relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NodeHandle } from '../cluster/cluster.ts';
+import type { Random } from '../random.ts';
 import { isWhole, type Nemesis, type NemesisContext } from './nemesis.ts';
-import type { Random } from './random.ts';
 
 /*
  * Disks that lose or change what was written, of one node only, while it is down. What is acknowledged is on a majority of

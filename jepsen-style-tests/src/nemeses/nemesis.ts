@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { DiskKind } from '../cluster/disks.ts';
 import type { Network } from '../network/network.ts';
+import type { Random } from '../random.ts';
 import type { Clocks } from './clocks.ts';
 import type { LinkBook } from './link-book.ts';
-import type { Random } from './random.ts';
 
 /** What a fault touches. Two at once never touch the same, nor what the other depends on (`excludes` in plan.ts). */
 export type Touches = 'links' | 'shapes' | 'processes' | 'clocks' | 'space' | 'data' | 'members';

@@ -1,7 +1,7 @@
+import type { Random } from '../random.ts';
 import { inBackground, pause } from './background.ts';
 import { between, type Cut } from './link-book.ts';
 import { type Begun, leaderOrAny, minoritySize, type Nemesis, type NemesisContext, runningNodes } from './nemesis.ts';
-import type { Random } from './random.ts';
 
 /* Links that are cut. Members whose process is down are cut as well: they may start meanwhile. */
 

@@ -1,5 +1,5 @@
+import { type Random, seededRandom } from '../random.ts';
 import type { Touches } from './nemesis.ts';
-import { type Random, seededRandom } from './random.ts';
 
 /** A fault of a plan. Times are milliseconds since the run began. */
 export interface PlannedFault {

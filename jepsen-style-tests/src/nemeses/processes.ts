@@ -1,7 +1,7 @@
 import type { NodeHandle } from '../cluster/cluster.ts';
+import type { Random } from '../random.ts';
 import { inBackground, pause } from './background.ts';
 import { always, leaderOrAny, minoritySize, type Nemesis, type NemesisContext, runningNodes } from './nemesis.ts';
-import type { Random } from './random.ts';
 
 /* Processes that die, stand still or are slow. */
 

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NemesisEvent } from '../history/operation.ts';
+import { seededRandom } from '../random.ts';
 import type { Begun, Nemesis, NemesisContext } from './nemesis.ts';
 import { excludes, type Plan, type PlannedFault } from './plan.ts';
-import { seededRandom } from './random.ts';
 
 /** Less than this is no delay. */
 const SLACK_MS = 100;

@@ -1,7 +1,7 @@
 import type { Shape } from '../network/network.ts';
+import type { Random } from '../random.ts';
 import type { Shaped } from './link-book.ts';
 import type { Nemesis, NemesisContext } from './nemesis.ts';
-import type { Random } from './random.ts';
 
 /* Links that are bad, but not cut. */
 

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { diskUnavailable, freeze, thaw } from '../cluster/disks.ts';
+import type { Random } from '../random.ts';
 import { leaderOrAny, type Nemesis, type NemesisContext } from './nemesis.ts';
-import type { Random } from './random.ts';
 
 /* Disks that are full, and disks that stand still: on small file systems of the run's own. */
 

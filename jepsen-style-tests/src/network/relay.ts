@@ -1,4 +1,4 @@
-import type { Random } from '../nemeses/random.ts';
+import type { Random } from '../random.ts';
 import { DelayQueue, type Timer } from './delay-queue.ts';
 import type { Shape } from './network.ts';
 

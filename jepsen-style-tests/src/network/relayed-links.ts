@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { seededRandom } from '../nemeses/random.ts';
+import { seededRandom } from '../random.ts';
 import { HUB_ADDRESS, type Place, pastRelayLine, TUNNEL, throughRelayLine } from './commands.ts';
 import type { HostShell } from './host-shell.ts';
 import type { Shape } from './network.ts';

@@ -42,7 +42,7 @@ function banner({ failed, sentence }: { readonly failed: boolean; readonly sente
 }
 
 function tiles({ totals, faults, checks, intervals, durationMs }: RunReport): string {
-  const gaps = faults.flatMap(({ gapMs }) => (gapMs === null ? [] : [gapMs]));
+  const gaps = faults.flatMap(({ gapMs, majority }) => (gapMs === null || !majority ? [] : [gapMs]));
   const all = sorted(intervals.flatMap(({ latenciesMs }) => latenciesMs));
   const anomalies = checks.reduce((sum, { anomalyCount }) => sum + anomalyCount, 0);
   const shown: [string, string][] = [
@@ -76,10 +76,10 @@ function checkRow({ name, verdict, detail }: ReportedCheck): string {
 
 function faultTable({ faults }: RunReport): string {
   const rows = faults.map(
-    ({ name, detail, beginMs, endMs, gapMs }) =>
-      `<tr><td>${escaped(name)}</td><td class="soft">${escaped(detail)}</td><td class="number">${(beginMs / 1000).toFixed(1)} s</td><td class="number">${((endMs - beginMs) / 1000).toFixed(1)} s</td><td class="number">${gapMs === null ? '–' : milliseconds(gapMs)}</td></tr>`,
+    ({ name, detail, beginMs, endMs, gapMs, majority }) =>
+      `<tr><td>${escaped(name)}</td><td class="soft">${escaped(detail)}</td><td class="number">${(beginMs / 1000).toFixed(1)} s</td><td class="number">${((endMs - beginMs) / 1000).toFixed(1)} s</td><td class="number">${gapMs === null ? '–' : milliseconds(gapMs)}${majority ? '' : ' *'}</td></tr>`,
   );
-  return `<table><tr><th>Fault</th><th>What</th><th class="number">Began at</th><th class="number">Lasted</th><th class="number">Longest gap</th></tr>${rows.join('')}</table><p class="soft" style="margin-top:10px">The gap is the longest time without an acknowledgement for a client whose node could reach a majority.</p>`;
+  return `<table><tr><th>Fault</th><th>What</th><th class="number">Began at</th><th class="number">Lasted</th><th class="number">Longest gap</th></tr>${rows.join('')}</table><p class="soft" style="margin-top:10px">The gap is the longest time without an acknowledgement for a client whose node could reach a majority${faults.every(({ majority }) => majority) ? '' : '; * no majority was left, so it is that of everybody until it went on'}.</p>`;
 }
 
 function anomaliesOf({ name, anomalies, anomalyCount }: ReportedCheck): string {

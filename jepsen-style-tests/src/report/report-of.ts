@@ -21,7 +21,7 @@ export function reportOf(result: RunResult, plannedMs: number, context: ReportCo
   const { title, facts, command, logs, events, skipped, unexplainedEnds } = context;
   const tally = new Tally(plannedMs <= FINE_RUN_MS ? 250 : 1_000);
   for (const event of events) tally.add(event);
-  const gaps = new Map(result.availability.faults.map(({ fault, longestGapMs }) => [fault, longestGapMs]));
+  const gaps = new Map(result.availability.faults.map((each) => [each.fault, each]));
   const checks = [
     ...result.workloads.flatMap(({ workload, checks: found }) => found.map((check) => checkOf(workload, check))),
     checkOf(null, result.availability),
@@ -45,7 +45,10 @@ export function reportOf(result: RunResult, plannedMs: number, context: ReportCo
     intervals: tally.intervals,
     reigns: tally.reigns,
     totals: tally.totals,
-    faults: tally.faults().map((fault) => ({ ...fault, gapMs: gaps.get(fault.fault) ?? null })),
+    faults: tally.faults().map((fault) => {
+      const found = gaps.get(fault.fault);
+      return { ...fault, gapMs: found?.longestGapMs ?? null, majority: found?.minority ?? true };
+    }),
   };
 }
 

@@ -35,6 +35,8 @@ export interface ReportedFault {
   readonly endMs: number;
   /** Longest stretch without an acknowledged publication of a client that the fault should not concern; null if none was open. */
   readonly gapMs: number | null;
+  /** Whether a majority was left to serve: without one the gap is that of everybody. */
+  readonly majority: boolean;
 }
 
 /** What happened in one interval of `intervalMs`. */
@@ -176,7 +178,7 @@ export class Tally {
 }
 
 function faultOf({ fault, name, detail, atMs }: NemesisEvent, endMs: number): ReportedFault {
-  return { fault, name, detail, beginMs: atMs, endMs, gapMs: null };
+  return { fault, name, detail, beginMs: atMs, endMs, gapMs: null, majority: true };
 }
 
 /** The value below which a share of the sorted values lies; 0 when there are none. */

@@ -210,13 +210,13 @@ interface Rest {
 }
 
 async function written(options: VersionedOptions, result: RunResult, rest: Rest): Promise<TourResult> {
-  const { folder, seed, seconds, nodes, network, command, version } = options;
+  const { folder, seed, seconds, network, command, version } = options;
   const { cluster, skipped, notes } = rest;
   const { operations, faults, leaders } = await loadHistory(result.historyFiles);
   const { unexplainedEnds } = cluster;
   const anomalous = result.verdict === 'anomalies' || !result.drain.settled || unexplainedEnds.length > 0;
   const report = reportOf(result, seconds * 1_000, {
-    title: `${nodes} nodes, ${result.workloads.map(({ workload }) => workload).join(', ')}`,
+    title: titleOf(options, result),
     facts: [
       ['Broker', `${cluster.description}, version ${version}`],
       ['Network', network],
@@ -235,6 +235,12 @@ async function written(options: VersionedOptions, result: RunResult, rest: Rest)
   writeFileSync(json, JSON.stringify(summaryJson(report, result), null, 1));
   writeFileSync(junit, junitOf(report));
   return { report, ...verdictOf(report), details: summaryOf(result), files };
+}
+
+function titleOf({ broker, nodes }: TourOptions, { workloads }: RunResult): string {
+  const names = workloads.map(({ workload }) => workload);
+  const what = names.length === WORKLOADS.length ? 'all workloads' : names.join(', ');
+  return `${broker}, ${nodes === 1 ? 'one node' : `${nodes} nodes`}, ${what}`;
 }
 
 /** What a program wants to know of a run. */

@@ -1,4 +1,4 @@
-import type { Random } from '../client/random.ts';
+import type { Random } from '../random.ts';
 
 const WAKE_MS = 5;
 /** After a pause, at most this much is made up for: a burst would measure the client. */
@@ -17,7 +17,7 @@ export function pace(ratePerSec: number, random: Random, step: () => boolean): (
     () => {
       const nowMs = performance.now();
       dueMs = Math.max(dueMs, nowMs - MAX_BEHIND * everyMs);
-      while (dueMs <= nowMs && step()) dueMs += everyMs * random.between(0.5, 1.5);
+      while (dueMs <= nowMs && step()) dueMs += everyMs * (0.5 + random.next());
     },
     Math.max(WAKE_MS, everyMs / 2),
   );

@@ -90,7 +90,7 @@ export class Publisher implements Actor {
   private planMove(): void {
     const { moveEveryMs } = this.options;
     if (moveEveryMs !== undefined) {
-      this.moveAtMs = performance.now() + moveEveryMs * this.context.random.between(0.5, 1.5);
+      this.moveAtMs = performance.now() + moveEveryMs * (0.5 + this.context.random.next());
     }
   }
 

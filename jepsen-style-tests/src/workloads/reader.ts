@@ -79,7 +79,7 @@ export class Reader implements Actor {
       const key = this.last === null ? random.pick(this.keys) : ([...this.last][0] as string);
       if (await this.read(key)) this.last?.delete(key);
       if (++reads % READS_PER_CONNECTION === 0) await this.roamer.leave('disconnect');
-      await this.pause.for(random.between(0, 2_000 / ratePerSec));
+      await this.pause.for((random.next() * 2_000) / ratePerSec);
     }
   }
 

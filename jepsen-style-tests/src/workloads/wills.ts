@@ -92,7 +92,10 @@ class Mortal implements Actor {
       const how = random.pick(['cut', 'cut', 'disconnect'] as const);
       this.leftAtMs = performance.now();
       const backInTime = random.next() < 0.5;
-      await this.roamer.leave(how, backInTime ? 50 : random.between(this.delaySec, this.delaySec + 3) * 1_000);
+      await this.roamer.leave(
+        how,
+        backInTime ? 50 : random.between(this.delaySec * 1_000, (this.delaySec + 3) * 1_000),
+      );
     }
   }
 

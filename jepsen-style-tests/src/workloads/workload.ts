@@ -1,9 +1,9 @@
 import type { Checker } from '../checkers/checker.ts';
 import type { NodeAddress } from '../client/packets.ts';
-import type { Random } from '../client/random.ts';
 import { type ClientEnvironment, type ClientIdentity, RecordingClient } from '../client/recording-client.ts';
 import type { ProtocolVersion } from '../client/wire.ts';
 import type { Features } from '../cluster/cluster.ts';
+import type { Random } from '../random.ts';
 
 /** What an actor is given. */
 export interface ActorContext {

@@ -46,11 +46,14 @@ async function foundWith(build: string, { nemeses, workloads }: Hunted, seed: nu
     const args = ['--builds', build, '--seed', String(seed), '--seconds', values.seconds, '--rate', values.rate];
     args.push('--nemesis', nemeses.join(','), '--workload', workloads.join(','), '--report', report);
     const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const endWithUs = (): void => void child.kill();
+    process.once('exit', endWithUs);
     let errors = '';
     child.stderr.on('data', (text: Buffer) => {
       errors = (errors + text.toString()).slice(-2_000);
     });
     const [code] = (await once(child, 'close')) as [number | null];
+    process.off('exit', endWithUs);
     const file = join(report, 'report.json');
     if (!existsSync(file)) throw new Error(`no report, exit code ${String(code)}: ${errors.trim()}`);
     const { checks } = JSON.parse(readFileSync(file, 'utf8')) as Report;

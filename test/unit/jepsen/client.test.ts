@@ -4,10 +4,10 @@ import {
   type ConnectOperation,
   type NodeAddress,
   type Operation,
-  Random,
   RecordingClient,
   Roamer,
   RunClock,
+  seededRandom,
   Ticker,
 } from '@quorate/jepsen-style-tests';
 import mqttPacket, { type Packet } from 'mqtt-packet';
@@ -308,7 +308,7 @@ test('no answer for too long: the connection is given up; a roamer goes on at th
   const other = new Script();
   const otherNode = { ...(await other.listen()), id: 'n2' };
   const client = clientWith({}, 200);
-  const roamer = new Roamer(client, { nodes: [node, otherNode], home: 0, random: new Random(1) });
+  const roamer = new Roamer(client, { nodes: [node, otherNode], home: 0, random: seededRandom(1) });
   roamer.start();
   await waitFor(() => client.mayPublish, { what: 'a connection' });
   other.connack = { sessionPresent: true };

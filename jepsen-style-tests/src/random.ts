@@ -1,8 +1,10 @@
 /** Choices that are the same for the same seed. */
 export interface Random {
+  /** From 0 to 1, without 1. */
+  next(): number;
   /** An integer from 0 to `limit` - 1. */
   below(limit: number): number;
-  /** An integer from `least` to `most`. */
+  /** An integer from `least` to `most`, which are included. */
   between(least: number, most: number): number;
   /** True in so many of one hundred cases. */
   chance(pct: number): boolean;
@@ -23,6 +25,7 @@ export function seededRandom(seed: number): Random {
   };
   const below = (limit: number): number => Math.floor(next() * limit);
   return {
+    next,
     below,
     between: (least, most) => least + below(most - least + 1),
     chance: (pct) => next() * 100 < pct,
