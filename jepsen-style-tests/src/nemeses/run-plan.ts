@@ -6,6 +6,8 @@ import { excludes, type Plan, type PlannedFault } from './plan.ts';
 
 /** Less than this is no delay. */
 const SLACK_MS = 100;
+/** So much of the time to recover may a late fault take. */
+const LATE_PART = 0.1;
 
 export interface RunPlanOptions {
   readonly plan: Plan;
@@ -93,7 +95,7 @@ class PlanRun {
   /** Whether it would end after everything is to be whole; says so. */
   isLeftOut({ fault, nemesis, endMs }: PlannedFault): boolean {
     const { plan, context } = this.options;
-    if (endMs + this.slipMs <= plan.healMs) return false;
+    if (endMs + this.slipMs <= plan.healMs + LATE_PART * (plan.durationMs - plan.healMs)) return false;
     const late = (this.slipMs / 1000).toFixed(1);
     context.note(`fault ${String(fault)}, ${nemesis}, is left out: the plan is ${late} s late`);
     return true;

@@ -232,7 +232,7 @@ async function written(options: VersionedOptions, result: RunResult, rest: Rest)
   const files = ['report.html', 'report.json', 'junit.xml'].map((name) => join(folder, name));
   const [page = '', json = '', junit = ''] = files;
   writeFileSync(page, pageOf(report));
-  writeFileSync(json, JSON.stringify(summaryJson(report, result), null, 1));
+  writeFileSync(json, JSON.stringify(summaryJson(report, result, notes), null, 1));
   writeFileSync(junit, junitOf(report));
   return { report, ...verdictOf(report), details: summaryOf(result), files };
 }
@@ -244,12 +244,13 @@ function titleOf({ broker, nodes }: TourOptions, { workloads }: RunResult): stri
 }
 
 /** What a program wants to know of a run. */
-function summaryJson(report: RunReport, result: RunResult): object {
+function summaryJson(report: RunReport, result: RunResult, notes: readonly string[]): object {
   const { title, facts, command, durationMs, totals, checks, faults } = report;
   const { faults: gaps, summaries } = result.availability;
   return {
     title,
-    facts: Object.fromEntries(facts),
+    facts: Object.fromEntries(facts.filter(([name]) => name !== 'Note')),
+    notes,
     command,
     durationMs,
     totals,
