@@ -198,7 +198,7 @@ test('what takes longer than planned moves the rest; what would end too late is 
     );
   const startMs = performance.now();
   await runPlan({
-    plan: { ...planOf(['slow', 0, 10], ['quick', 200, 250], ['quick', 600, 790]), healMs: 800 },
+    plan: { ...planOf(['slow', 0, 10], ['quick', 200, 250], ['quick', 600, 790]), healMs: 800, durationMs: 1_000 },
     nemeses: [lasting('slow', 400), lasting('quick', 0)],
     context: emptyContext(notes, []),
     nowMs: () => performance.now() - startMs,
