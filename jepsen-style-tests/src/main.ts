@@ -23,8 +23,8 @@ Usage: node jepsen-style-tests/dist/main.js [options]
   --report DIR          where the report and the histories go (.tmp/jepsen/ and the time)
   --proxies             no namespaces, though they would be possible
 
-Exit code: 0 nothing was found, 1 something was, 2 it could not be checked, 3 none of these faults can
-be done here.`;
+Exit code: 0 nothing was found, 1 something was, 2 it could not be checked, 3 none of these faults or
+workloads can be done here.`;
 
 /** @throws when it is not a whole number within these bounds */
 function numberOf(name: string, text: string | undefined, fallback: number, least: number, most: number): number {

@@ -27,7 +27,7 @@ Exit code: 0 no run found anything, 1 one did, 2 one could not be made.`;
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 /** What the exit codes of `main.js` say. */
-const OUTCOMES = ['nothing found', 'SOMETHING FOUND', 'could not be made', 'left out: that fault can not be done here'];
+const OUTCOMES = ['nothing found', 'SOMETHING FOUND', 'could not be made', 'left out: that can not be done here'];
 
 function wholeNumber(name: string, text: string | undefined, fallback: number): number {
   if (text === undefined) return fallback;

@@ -102,7 +102,7 @@ export class Clients {
       topic: `${plan.run}/${share.workload}`,
       clientIdPrefix: `${plan.run}.`,
       version: plan.versions[index % plan.versions.length] ?? 5,
-      versions: plan.versions,
+      ...{ versions: plan.versions, maxQos: plan.maxQos },
       ...(plan.username !== undefined && { username: plan.username }),
       ...(plan.password !== undefined && { password: plan.password }),
       mayBegin: () => !this.draining && this.writer.mayBegin,

@@ -31,6 +31,8 @@ export interface ClientPlan {
   readonly ackTimeoutMs: number;
   /** Which versions the broker speaks; actors take turns. */
   readonly versions: readonly ProtocolVersion[];
+  /** The highest QoS that the broker has: workloads that do not need QoS 2 do with 1. */
+  readonly maxQos: 1 | 2;
   readonly username?: string;
   readonly password?: string;
   /** At the end, remove sessions and retained messages: for a cluster that lives on. */

@@ -36,7 +36,8 @@ const KNOWN: Readonly<Record<BrokerName, Known>> = {
   },
   mosquitto: { nodes: [1], program: 'mosquitto', versionArgs: ['-h'], open: mosquitto },
   nats: { nodes: [3, 5], program: 'nats-server', versionArgs: ['--version'], open: nats },
-  rabbitmq: { nodes: [3, 5], program: 'rabbitmqctl', versionArgs: ['version'], open: rabbitmq },
+  // Its own commands want a running node, or at least a network.
+  rabbitmq: { nodes: [3, 5], program: 'ls', versionArgs: ['/usr/lib/rabbitmq/lib'], open: rabbitmq },
 };
 
 /** How many nodes it can have, the usual number first. */

@@ -66,7 +66,8 @@ export async function checkDeployment(options: DeploymentOptions): Promise<Deplo
   const seed = options.seed ?? randomInt(2 ** 32);
   const folder = await mkdtemp(join(tmpdir(), 'jepsen-style-'));
   const result = await runWorkloads({
-    ...{ workloads, nodes, folder, seed, ratePerSec, versions, ...credentials, cleanUp: true },
+    ...{ workloads, nodes, folder, seed, ratePerSec, versions, ...credentials },
+    ...{ maxQos: features.qos2 ? 2 : 1, cleanUp: true },
     // Another run with the same seed meets nothing of this one.
     run: `jepsen-${seed.toString(36)}-${randomInt(2 ** 32).toString(36)}`,
     places: [{ name: 'local', commandPrefix: [] }],

@@ -20,11 +20,11 @@ export interface MadeRun {
 
 /** Kinds of anomalies by the column in which they are counted; all others under `other`. */
 const COLUMNS: Readonly<Record<string, readonly string[]>> = {
-  lost: ['lost', 'stranded', 'session lost', 'will lost'],
+  lost: ['lost', 'stranded', 'will lost'],
   duplicated: ['delivered twice', 'duplicate without DUP', 'will sent twice'],
   stale: ['not linearizable', 'not visible'],
   'order broken': ['reordered', 'order differs'],
-  'owners forked': ['two owners', 'forked session'],
+  'sessions lost or forked': ['session lost', 'forked session', 'two owners'],
   expiry: ['delivered after expiry', 'expiry not counted down', 'session outlived its expiry'],
 };
 

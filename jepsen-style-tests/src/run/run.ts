@@ -40,6 +40,8 @@ export interface RunOptions {
   /** How many times the usual number of actors; 1 by default. */
   readonly scale?: number;
   readonly versions?: readonly ProtocolVersion[];
+  /** The highest QoS that the broker has; 2 by default. */
+  readonly maxQos?: 1 | 2;
   readonly username?: string;
   readonly password?: string;
   /** Different between runs against one cluster; from the seed by default. */
@@ -87,6 +89,7 @@ function plansOf(options: RunOptions, zeroNs: bigint): ClientPlan[] {
     connectTimeoutMs: options.connectTimeoutMs ?? 2_000,
     ackTimeoutMs: options.ackTimeoutMs ?? 5_000,
     versions: options.versions ?? [5, 4],
+    maxQos: options.maxQos ?? 2,
     cleanUp: options.cleanUp ?? false,
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),

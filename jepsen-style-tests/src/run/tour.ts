@@ -59,7 +59,7 @@ export interface TourResult {
 
 /** RabbitMQ's nodes boot one after the other, and take a while to come back from a pause. */
 const READY_TIMEOUT_MS = { quorate: 60_000, mosquitto: 60_000, nats: 60_000, rabbitmq: 180_000 };
-/** None of the faults that were asked for can be done with this broker on this machine. */
+/** None of the faults or workloads that were asked for can be done with this broker on this machine. */
 export class NothingToDo extends Error {}
 
 const DISK_MIB = 256;
@@ -128,10 +128,12 @@ async function withCluster(
   const nodes = cluster.nodes.map(({ id, host, mqttPort }) => ({ id, host: host.address, port: mqttPort }));
   const [first] = nodes;
   if (first === undefined) throw new Error('the cluster has no node');
-  const { versions, features } = await probe(first);
+  const { versions, features: told } = await probe(first);
+  const features = both(cluster.features, told);
   const { workloads, skipped } = fitting(options, features);
   const result = await runWorkloads({
     ...{ workloads, nodes, seed, ratePerSec, versions, folder },
+    maxQos: features.qos2 ? 2 : 1,
     places: context.clientHosts.map((name) => ({
       name,
       commandPrefix: network.hosts.get(name)?.commandPrefix ?? [],
@@ -189,6 +191,17 @@ function chosen({ nemeses }: TourOptions, context: NemesisContext, say: (line: s
   return possible;
 }
 
+/** What a broker is known to have and what its CONNACK says. */
+function both(known: Cluster['features'], told: Cluster['features']): Cluster['features'] {
+  return {
+    ...known,
+    qos2: known.qos2 && told.qos2,
+    retained: known.retained && told.retained,
+    sharedSubscriptions: known.sharedSubscriptions && told.sharedSubscriptions,
+    messageExpiry: known.messageExpiry && told.messageExpiry,
+  };
+}
+
 function fitting(
   { workloads }: TourOptions,
   features: Cluster['features'],
@@ -200,6 +213,9 @@ function fitting(
     if (why !== null) skipped.push([workload.name, why]);
     return why === null;
   });
+  if (found.length === 0) {
+    throw new NothingToDo(skipped.map(([name, why]) => `${name} is left out: ${why}`).join('; '));
+  }
   return { workloads: found, skipped };
 }
 

@@ -37,7 +37,7 @@ class Contender implements Actor {
       ...{ nodes: context.nodes, home: context.index, random: context.random },
       onUp: async ({ sessionPresent }) => {
         if (!sessionPresent || !this.subscribed) {
-          this.subscribed = (await this.client.subscribe(`${this.topic}/in`, 2)) === 'ok';
+          this.subscribed = (await this.client.subscribe(`${this.topic}/in`, context.maxQos)) === 'ok';
         }
         return this.subscribed;
       },
@@ -96,7 +96,7 @@ class Contender implements Actor {
 function actorOf(context: ActorContext): Actor {
   const group = Math.floor(context.index / GROUP);
   if (context.index % GROUP < GROUP - 1) return new Contender(context, group);
-  return new Publisher(context, { next: () => ({ topic: `${context.topic}/${group}/in`, qos: 2 }) });
+  return new Publisher(context, { next: () => ({ topic: `${context.topic}/${group}/in`, qos: context.maxQos }) });
 }
 
 export const ownership: Workload = {
@@ -104,8 +104,7 @@ export const ownership: Workload = {
   description: 'One client id used everywhere at once: never two live owners, and one session whoever owns it.',
   actors: GROUP,
   step: GROUP,
-  unsupported: ({ qos2, sessionsOnAnyNode }) =>
-    !qos2 ? 'no QoS 2' : sessionsOnAnyNode ? null : 'sessions can not be resumed on another node',
+  unsupported: ({ sessionsOnAnyNode }) => (sessionsOnAnyNode ? null : 'sessions can not be resumed on another node'),
   actor: actorOf,
   checkers: [checkOwnership],
 };

@@ -32,7 +32,7 @@ export class Reader implements Actor {
   constructor(context: ActorContext, keys: readonly string[]) {
     this.context = context;
     this.keys = keys;
-    this.fence = `${context.topic}/fence/${context.name}`;
+    this.fence = `${context.topic}/fence/${context.index}`;
     this.nextValue = valuesOf(context);
     this.client = clientOf(context);
     this.client.onDeliver = ({ topic, retain }) => {

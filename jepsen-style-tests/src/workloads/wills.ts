@@ -71,12 +71,12 @@ class Mortal implements Actor {
   }
 
   private will(): Will {
-    const { topic, name, random, version } = this.context;
+    const { topic, index, random, version, maxQos } = this.context;
     this.delaySec = version === 5 ? random.pick(DELAYS_SEC) : 0;
     return {
-      topic: `${topic}/will/${name}`,
+      topic: `${topic}/will/${index}`,
       value: this.nextWill(),
-      qos: random.pick([1, 2]),
+      qos: random.pick([1, maxQos]),
       delaySec: this.delaySec,
     };
   }
@@ -111,17 +111,11 @@ export const wills: Workload = {
   actors: 6,
   step: 3,
   unsupported: (features) =>
-    !features.wills
-      ? 'no wills'
-      : !features.qos2
-        ? 'no QoS 2'
-        : features.sessionsOnAnyNode
-          ? null
-          : 'sessions can not be resumed on another node',
+    !features.wills ? 'no wills' : features.sessionsOnAnyNode ? null : 'sessions can not be resumed on another node',
   actor: (context) =>
     context.index % 3 === 0
       ? new Subscriber(context, {
-          ...{ filters: [`${context.topic}/will/+`], qos: 2, stayMs: [3_000, 9_000], restMs: [20, 300] },
+          ...{ filters: [`${context.topic}/will/+`], qos: context.maxQos, stayMs: [3_000, 9_000], restMs: [20, 300] },
         })
       : new Mortal(context),
   checkers: [checkWills],

@@ -25,6 +25,8 @@ export interface ActorContext {
   readonly version: ProtocolVersion;
   /** All that the broker speaks. */
   readonly versions: readonly ProtocolVersion[];
+  /** The highest QoS that the broker has. */
+  readonly maxQos: 1 | 2;
   readonly username?: string;
   readonly password?: string;
   /** Whether new operations may begin: the history takes them. */

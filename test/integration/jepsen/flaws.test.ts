@@ -69,7 +69,13 @@ async function run(flaw: Flaw | null): Promise<CheckedHistory> {
   const nodes = ports.map((port, at) => ({ id: `n${at + 1}`, host: '127.0.0.1', port }));
   const clients = new Clients({
     ...{ name: 'clients', run: 'run', nodes, historyFile, seed: seedFor(flaw ?? 'none'), maxHistoryBytes: 2 ** 27 },
-    ...{ zeroNs: String(process.hrtime.bigint()), connectTimeoutMs: 2_000, ackTimeoutMs: 5_000, versions: [5, 4] },
+    ...{
+      zeroNs: String(process.hrtime.bigint()),
+      connectTimeoutMs: 2_000,
+      ackTimeoutMs: 5_000,
+      versions: [5, 4],
+      maxQos: 2,
+    },
     shares: workloads.map(({ name: workload, actors }) => ({
       ...{ workload, actors, ratePerSec: 12, indices: Array.from({ length: actors }, (_none, index) => index) },
     })),

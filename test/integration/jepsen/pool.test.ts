@@ -32,6 +32,7 @@ test.before.each(async () => {
       seed: 1,
       cleanUp: false,
       versions: [5],
+      maxQos: 2,
     },
     shares: [{ workload: 'queue', actors: 4, indices: [0, 1, 2, 3], ratePerSec: 50 }],
     ...{ historyFile: join(folder, 'c1.jsonl'), maxHistoryBytes: 2 ** 20, zeroNs: String(process.hrtime.bigint()) },
