@@ -72,9 +72,10 @@ function hasUnknownConnect(list: readonly Operation[], afterMs: number, beforeMs
 }
 
 /** Messages are not delivered after their expiry and come with what is left of it; sessions last as long as they are to. */
-export const checkExpiry: Checker = ({ operations, faults }) => {
+export const checkExpiry: Checker = (history) => {
+  const { operations } = history;
   const findings = new Findings('expiry');
-  const faultTime = new FaultTime(faults);
+  const faultTime = new FaultTime(history);
   const published = publicationsOf(operations);
   for (const list of byClient(operations).values()) {
     reportLost(findings, follow(list).lost);

@@ -1,10 +1,5 @@
-import type {
-  CloseOperation,
-  ConnectOperation,
-  NemesisEvent,
-  Operation,
-  PublishOperation,
-} from '../history/operation.ts';
+import type { CloseOperation, ConnectOperation, Operation, PublishOperation } from '../history/operation.ts';
+import type { History } from '../history/reader.ts';
 
 /** One connection that was accepted. */
 export interface Connection {
@@ -69,15 +64,20 @@ export function matches(filter: string, topic: string): boolean {
 /** How long a cluster may take to be itself again after a fault, in milliseconds. */
 const SETTLE_MS = 5_000;
 
-/** Time in which faults were at work or had just ended: what is late in it may be late for a reason. */
+/**
+ * Time in which faults were at work or had just ended, and for as long as nothing was acknowledged because of them: what is late
+ * in it may be late for a reason. A cluster without a leader has no time of its own, so nothing expires in it meanwhile.
+ */
 export class FaultTime {
   private readonly spans: (readonly [fromMs: number, toMs: number])[] = [];
 
-  constructor(faults: readonly NemesisEvent[], settleMs = SETTLE_MS) {
+  constructor({ faults, standstills }: Pick<History, 'faults' | 'standstills'>, settleMs = SETTLE_MS) {
     const ends = new Map(faults.filter(({ phase }) => phase === 'end').map(({ fault, atMs }) => [fault, atMs]));
     const begins = faults.filter(({ phase }) => phase === 'begin').sort((a, b) => a.atMs - b.atMs);
     for (const { fault, atMs } of begins) {
-      const toMs = (ends.get(fault) ?? Number.POSITIVE_INFINITY) + settleMs;
+      const settledMs = (ends.get(fault) ?? Number.POSITIVE_INFINITY) + settleMs;
+      const lasting = standstills.filter(([fromMs, untilMs]) => fromMs <= settledMs && untilMs > atMs);
+      const toMs = Math.max(settledMs, ...lasting.map(([, untilMs]) => untilMs));
       const last = this.spans.at(-1);
       if (last !== undefined && last[1] >= atMs) this.spans[this.spans.length - 1] = [last[0], Math.max(last[1], toMs)];
       else this.spans.push([atMs, toMs]);

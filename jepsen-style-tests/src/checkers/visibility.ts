@@ -75,9 +75,10 @@ function checkPatience(findings: Findings, window: Window, ok: readonly PublishO
 }
 
 /** A publication that began after a SUBACK, on any nodes, and was acknowledged is delivered. */
-export const checkVisibility: Checker = ({ operations, faults }) => {
+export const checkVisibility: Checker = (history) => {
+  const { operations } = history;
   const findings = new Findings('subscribe visibility');
-  const faultTime = new FaultTime(faults);
+  const faultTime = new FaultTime(history);
   const ok = [...publicationsOf(operations).values()].filter(({ outcome }) => outcome === 'ok');
   ok.sort((a, b) => a.endMs - b.endMs);
   findings.figure('publications ok', ok.length);

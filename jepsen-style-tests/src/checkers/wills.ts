@@ -160,10 +160,11 @@ class WillCheck {
 }
 
 /** Wills are sent exactly once after a client vanished and its delay is over, and not when it left in order or came back in time. */
-export const checkWills: Checker = ({ operations, faults }) => {
+export const checkWills: Checker = (history) => {
+  const { operations } = history;
   const findings = new Findings('wills');
   const clients = byClient(operations);
-  const check = new WillCheck(findings, new FaultTime(faults), clients);
+  const check = new WillCheck(findings, new FaultTime(history), clients);
   for (const list of clients.values()) for (const testament of testamentsOf(list)) check.check(testament);
   return findings.result();
 };

@@ -115,6 +115,19 @@ export interface History {
   readonly operations: readonly Operation[];
   readonly faults: readonly NemesisEvent[];
   readonly leaders: readonly LeaderEvent[];
+  /** Stretches of over a second in which nobody's publication was acknowledged, in the order of time. */
+  readonly standstills: readonly (readonly [fromMs: number, toMs: number])[];
+}
+
+const STANDSTILL_MS = 1_000;
+
+function standstillsOf(operations: readonly Operation[]): [number, number][] {
+  const acks = operations.filter((operation) => operation.kind === 'publish' && operation.outcome === 'ok');
+  const timesMs = acks.map(({ endMs }) => endMs).sort((a, b) => a - b);
+  return timesMs.flatMap((toMs, at): [number, number][] => {
+    const fromMs = timesMs[at - 1] ?? toMs;
+    return toMs - fromMs > STANDSTILL_MS ? [[fromMs, toMs]] : [];
+  });
 }
 
 /** Sorts events into a history. */
@@ -127,7 +140,7 @@ export function historyOf(events: Iterable<HistoryEvent>): History {
     else if (event.kind === 'leader') leaders.push(event);
     else operations.push(event);
   }
-  return { operations, faults, leaders };
+  return { operations, faults, leaders, standstills: standstillsOf(operations) };
 }
 
 /**

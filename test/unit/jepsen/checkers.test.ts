@@ -173,6 +173,12 @@ test('expiry of messages: not after their time, and counted down', () => {
   finds(checkExpiry, [brief, connectedAt(5_000), deliver('s', 'm', 5_020, { expirySec: 1 })], 'delivered after expiry');
   const faults = fault(1, 'isolate', 1_000, 2_000, ['n1']);
   finds(checkExpiry, [brief, connectedAt(5_000), deliver('s', 'm', 5_020, { expirySec: 1 }), ...faults]);
+  // Long after the fault nothing was acknowledged yet: time stood still.
+  const work = (ms: number) => publish('q', `w${String(ms)}`, ms, ms);
+  const late = [brief, connectedAt(15_000), deliver('s', 'm', 15_020, { expirySec: 1 })];
+  finds(checkExpiry, [...late, ...faults, work(900), work(14_900)]);
+  finds(checkExpiry, [...late, ...faults, work(900), work(8_000), work(14_900)], 'delivered after expiry');
+  finds(checkExpiry, [...late, work(900), work(14_900)], 'delivered after expiry');
   const long = { ...brief, expirySec: 30 };
   finds(checkExpiry, [long, connectedAt(9_000), deliver('s', 'm', 9_020, { expirySec: 21 })]);
   finds(
