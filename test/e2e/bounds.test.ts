@@ -1,5 +1,5 @@
 import { startCluster, type TestCluster, waitFor } from '../support/cluster.ts';
-import { collect, connect, disconnect, publish, subscribe } from '../support/mqtt.ts';
+import { collect, connect, disconnect, publish, type Received, subscribe } from '../support/mqtt.ts';
 import type { NodeProcess } from '../support/node-process.ts';
 import { assert, note, suite } from '../support/suite.ts';
 
@@ -11,6 +11,7 @@ const KIB = 1024;
 const PUBLISHES_PER_SEC = 50;
 const SLOW_MS = 2_000;
 const SERVER_BUSY = 0x89;
+const QUOTA_EXCEEDED = 0x97;
 
 let cluster: TestCluster | null = null;
 
@@ -91,6 +92,53 @@ test('at its high-water mark of memory a node accepts nobody, and says so everyw
   );
   assert.match(node.logs(), /"code":"MEMORY_HIGH"/);
   assert.ok((await metric(node, 'quorate_connects_refused_total{reason="memory_high"}')) > 0);
+});
+
+async function change(node: NodeProcess, settings: Readonly<Record<string, unknown>>): Promise<void> {
+  const response = await fetch(`http://127.0.0.1:${String(node.httpPort)}/api/v1/settings`, {
+    method: 'PUT',
+    body: JSON.stringify(settings),
+    headers: { 'content-type': 'application/json' },
+  });
+  const body = (await response.json()) as Record<string, unknown>;
+  for (const [key, value] of Object.entries(settings)) assert.is(body[key], value, JSON.stringify(body));
+}
+
+test('limits of the cluster are set over one node, hold on all, drop nothing that is there, and outlive a restart', async () => {
+  await start(3, {});
+  const [n1, n2, n3] = cluster?.nodes as [NodeProcess, NodeProcess, NodeProcess];
+  const properties = { sessionExpiryInterval: 3_600 };
+  const kept = { clientId: 'kept', clean: false, properties };
+  const first = await connect(n1.mqttPort, kept);
+  await subscribe(first, 'full', 1);
+  await disconnect(first);
+  const publisher = await connect(n3.mqttPort, { clientId: 'publisher' });
+  for (const payload of '123456') await publish(publisher, 'full', payload, { qos: 1 });
+  await change(n2, { queuedMessagesPerSession: 4 });
+  await publish(publisher, 'full', '7', { qos: 1 });
+  const dropped = 'quorate_messages_dropped_total{reason="queue_full"}';
+  assert.is(await metric(n3, dropped), 1, 'counted where it came from');
+  await n1.kill();
+  await n1.start();
+  await cluster?.waitReady();
+  await change(n2, { queuedMessagesPerSession: 7, fullQueuePolicy: 'drop_oldest' });
+  for (const payload of '89') await publish(publisher, 'full', payload, { qos: 1 });
+  assert.is(await metric(n3, dropped), 2);
+  for (const node of [n1, n2, n3]) {
+    const known = async (): Promise<boolean> =>
+      (await node.get('/api/v1/settings')).body.includes('"fullQueuePolicy":"drop_oldest"');
+    await waitFor(known, { what: `${node.id} to know the settings` });
+  }
+  const messages: Received[] = [];
+  const back = await connect(n1.mqttPort, { ...kept, messages });
+  await waitFor(() => messages.length === 7, { what: 'what the queue holds' });
+  assert.is(messages.map(({ payload }) => payload.toString()).join(''), '2345689', 'the oldest went for the last one');
+  await change(n3, { sessions: 2 });
+  const refused = await connect(n1.mqttPort, { clientId: 'new' }).catch(
+    (error: { readonly code?: unknown }) => error.code,
+  );
+  assert.is(refused, QUOTA_EXCEEDED);
+  for (const client of [back, publisher]) await disconnect(client);
 });
 
 test.run();

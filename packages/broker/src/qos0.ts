@@ -66,7 +66,7 @@ export class QoS0 {
     const { nodeId, machine } = this.#broker;
     message.publisherHash = hashOf(publisher?.clientId ?? '');
     for (const group of groups) {
-      const member = pick(group, machine.state.sharedStrategy, message, group.lastLocal, 'any');
+      const member = pick(group, machine.state, message, group.lastLocal, 'any');
       if (member === null) continue;
       const { session } = member;
       group.lastLocal = session.number;

@@ -118,9 +118,24 @@ Settings:
                                  sticky          the same one while it is connected and keeps up
                                  hash_client_id  by the publisher: its messages stay in order
                                  hash_topic      by the topic: its messages stay in order
+  fullQueuePolicy              what a full queue gives up while its client is away:
+                                 drop_newest     what comes (default)
+                                 drop_oldest     what waits longest and was not sent
+  sessions                     connected or not
+  queuedMessagesPerSession     messages of QoS 1 and 2 that a kept session has to get
+  queuedBytesPerSession        their topics, payloads and properties
+  sharedInflightPerSession     shared messages that a client has not acknowledged
+  queuedMessagesPerGroup       messages that a share group keeps
+  queuedBytesPerGroup          their topics, payloads and properties
+  retainedMessages             in the whole cluster
+  retainedBytes                their topics, payloads and properties
+  documentsPerCollection       users; bans
 
-Example:
+A limit that is lowered drops nothing that is there: it refuses what comes next. docs/limits.md has defaults and ranges.
+
+Examples:
   quorate settings sharedSubscriptionStrategy=hash_topic
+  quorate settings queuedMessagesPerSession=10000 fullQueuePolicy=drop_oldest
 `;
 
 /** What stands above the list of keys in `quorate start --help`. */

@@ -27,6 +27,22 @@ test('changes what is named and shows the outcome', async () => {
   assert.equal(node.requests, [{ method: 'PUT', path: '/api/v1/settings', type: 'application/json', body }]);
 });
 
+test('numbers are sent as numbers, several settings at once', async () => {
+  node.answer = { status: 200, body: '{"fullQueuePolicy":"drop_oldest","sessions":500}' };
+  const { code, stdout } = await run(['settings', 'sessions=500', 'fullQueuePolicy=drop_oldest', '--url', node.url]);
+  assert.equal([code, stdout], [0, 'fullQueuePolicy=drop_oldest\nsessions=500\n']);
+  assert.is(node.requests[0]?.body, '{"sessions":500,"fullQueuePolicy":"drop_oldest"}');
+});
+
+test('a value that the node does not take', async () => {
+  const reason = 'body/sessions must be >= 1';
+  node.answer = { status: 400, body: JSON.stringify({ code: 'INVALID', reason }) };
+  const { code, stderr } = await run(['settings', 'sessions=0', '--url', node.url]);
+  assert.is(code, 1);
+  assert.match(stderr, /cannot change the settings: body\/sessions must be >= 1 \(INVALID\)/);
+  assert.is(node.requests[0]?.body, '{"sessions":0}');
+});
+
 test('what is refused, and what is no setting at all', async () => {
   node.answer = { status: 503, body: '{"code":"NOT_READY","reason":"no majority"}' };
   const refused = await run(['settings', 'sharedSubscriptionStrategy=sticky', '--url', node.url]);

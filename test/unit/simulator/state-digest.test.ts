@@ -1,4 +1,4 @@
-import { ItemState, Message, MessageQueue, Session, ShareGroup, State } from '@quorate/broker';
+import { ItemState, LIMIT_NAMES, Message, MessageQueue, Session, ShareGroup, State } from '@quorate/broker';
 import { describeState, StateDigest } from '@quorate/simulator';
 import { assert, suite } from '../../support/suite.ts';
 
@@ -100,6 +100,8 @@ const CHANGES: Readonly<Record<string, (of: State) => void>> = {
     sessionOf(of).ledger = queueOf(of);
     sessionOf(of).queue = null;
   },
+  ...Object.fromEntries(LIMIT_NAMES.map((name) => [`limit ${name}`, (of: State) => (of.limits[name] -= 1)])),
+  'the policy of full queues': (of) => (of.fullQueuePolicy = 'drop_oldest'),
   'the strategy': (of) => (of.sharedStrategy = 'sticky'),
   'a share group': (of) => of.addGroup(new ShareGroup(7, '$share/g/a')),
   'whom it chose': (of) => {

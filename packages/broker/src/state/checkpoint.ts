@@ -18,10 +18,13 @@ import {
   retainedRecord,
   type StateRecord,
   sessionRecord,
+  settingsKey,
+  settingsRecord,
   sharedStrategyKey,
   sharedStrategyRecord,
 } from './records.ts';
 import type { Session } from './session.ts';
+import { changedSettings } from './settings.ts';
 import type { ShareGroup } from './share-group.ts';
 import { DEFAULT_SHARED_STRATEGY } from './share-strategy.ts';
 import { Dirty, type PendingCheckpoint, type State } from './state.ts';
@@ -137,6 +140,16 @@ export class CheckpointTaker implements CheckpointRecords, PendingCheckpoint {
       const member = state.members.get(nodeId);
       if (member === undefined) this.#deletes.push(nameKey(RecordKind.member, nodeId));
       else this.#puts.push(memberRecord(member));
+    }
+    this.#takeSettings();
+  }
+
+  #takeSettings(): void {
+    const state = this.#state;
+    if (this.#changed.settings) {
+      const changed = changedSettings(state);
+      if (changed === null) this.#deletes.push(settingsKey());
+      else this.#puts.push(settingsRecord(changed));
     }
     if (!this.#changed.sharedStrategy) return;
     const { sharedStrategy } = state;

@@ -2,6 +2,7 @@ import type { MessageProperties, QoS, SubscriptionRequest, Will } from '@quorate
 import type { ByteReader, ByteWriter } from './bytes.ts';
 import { InvariantError } from './invariant.ts';
 import { readProperties, readWill, writeProperties, writeWill } from './properties.ts';
+import { readChange, type SettingsChange, writeChange } from './settings.ts';
 import { SHARED_STRATEGIES, type SharedStrategy } from './share-strategy.ts';
 
 /**
@@ -25,6 +26,7 @@ export const CommandType = {
   document: 14,
   sharedStrategy: 20,
   begin: 21,
+  settings: 22,
 } as const;
 export type CommandType = (typeof CommandType)[keyof typeof CommandType];
 
@@ -481,4 +483,15 @@ export function readSharedStrategy(reader: ByteReader): SharedStrategy {
     throw new InvariantError(`shared subscription strategy ${place} is not known to this version: upgrade this node`);
   }
   return strategy;
+}
+
+export function writeSettings(writer: ByteWriter, value: SettingsChange): void {
+  command(writer, CommandType.settings, () => {
+    writeChange(writer, value);
+  });
+}
+
+/** @throws InvariantError as `readChange` does */
+export function readSettings(reader: ByteReader): SettingsChange {
+  return readChange(reader);
 }

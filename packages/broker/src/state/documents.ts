@@ -157,7 +157,7 @@ export function applyDocument(state: State, sink: StateSink, command: DocumentCo
     forgetDocument(state, sink, known);
     return outcome('changed', null);
   }
-  if (known === undefined && documents.count(collection) >= StateLimits.documentsPerCollection) {
+  if (known === undefined && documents.count(collection) >= state.limits.documentsPerCollection) {
     return outcome('tooMany', null);
   }
   const tooLong = content.bytes.length > StateLimits.documentBytes || name.length > StateLimits.documentNameLength;

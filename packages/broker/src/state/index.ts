@@ -4,7 +4,18 @@ export { type CheckpointRecords, CheckpointTaker, takeCheckpoint } from './check
 export * from './commands.ts';
 export { DocumentCollection, type DocumentRecord, Documents } from './documents.ts';
 export { InvariantError, invariant } from './invariant.ts';
-export { StateLimits } from './limits.ts';
+export {
+  DEFAULT_FULL_QUEUE_POLICY,
+  defaultLimits,
+  FULL_QUEUE_POLICIES,
+  type FullQueuePolicy,
+  LIMIT_NAMES,
+  LIMIT_RANGES,
+  type LimitName,
+  type LimitRange,
+  type Limits,
+  StateLimits,
+} from './limits.ts';
 export { type AppliedEntry, StateMachine } from './machine.ts';
 export { Message } from './message.ts';
 export { type LogCursor, newCursor } from './message-log.ts';
@@ -12,6 +23,7 @@ export { ItemState, MessageQueue, PACKET_ID_SPAN, packetIdOf, type QueueItem, se
 export { StateLoader } from './restore.ts';
 export { RetainedMessages } from './retained.ts';
 export { NEVER_EXPIRES, Session, type Subscription } from './session.ts';
+export { changedSettings, type SettingsChange } from './settings.ts';
 export { ShareGroup, type ShareMember } from './share-group.ts';
 export { DEFAULT_SHARED_STRATEGY, hashOf, pick, SHARED_STRATEGIES, type SharedStrategy } from './share-strategy.ts';
 export type { CommandResult, DocumentOutcome, DropReason, OwnershipLoss, RetainedRequest, StateSink } from './sink.ts';

@@ -7,6 +7,7 @@ import { InvariantError, invariant } from './invariant.ts';
 import { applyMember } from './members.ts';
 import { begin, publish, pubrel, settle, subscribe, unsubscribe } from './session-commands.ts';
 import { connect, disconnect, dropConnectionsOf, fireTimers } from './session-lifecycle.ts';
+import { applySettings } from './settings.ts';
 import { setSharedStrategy } from './sharing.ts';
 import type { CommandResult, StateSink } from './sink.ts';
 import { State } from './state.ts';
@@ -124,6 +125,9 @@ export class StateMachine {
         return applyDocument(state, sink, commands.readDocument(reader));
       case CommandType.sharedStrategy:
         setSharedStrategy(state, sink, commands.readSharedStrategy(reader));
+        return OK;
+      case CommandType.settings:
+        applySettings(state, sink, commands.readSettings(reader));
         return OK;
       case CommandType.begin:
         return begin(state, sink, commands.readBegin(reader));

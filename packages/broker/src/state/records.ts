@@ -7,6 +7,7 @@ import { Message } from './message.ts';
 import { readProperties, readWill, writeProperties, writeWill } from './properties.ts';
 import { ItemState, type QueueItem } from './queue.ts';
 import { Session } from './session.ts';
+import { readChange, type SettingsChange, writeChange } from './settings.ts';
 import type { ShareGroup } from './share-group.ts';
 import { SHARED_STRATEGIES, type SharedStrategy } from './share-strategy.ts';
 import type { NodeRecord, State } from './state.ts';
@@ -29,6 +30,7 @@ export const RecordKind = {
   group: 12,
   groupItem: 13,
   sharedStrategy: 14,
+  settings: 15,
 } as const;
 
 const FORMAT = 1;
@@ -430,4 +432,22 @@ export function readSharedStrategyRecord(reader: ByteReader): SharedStrategy {
   const strategy = SHARED_STRATEGIES[reader.u8()];
   invariant(strategy !== undefined, 'the shared subscription strategy is not known to this version: upgrade this node');
   return strategy;
+}
+
+export function settingsKey(): Uint8Array {
+  return Uint8Array.of(RecordKind.settings);
+}
+
+/** @param change what differs from the defaults */
+export function settingsRecord(change: SettingsChange): StateRecord {
+  const value = taken(() => {
+    writer.u8(FORMAT);
+    writeChange(writer, change);
+  });
+  return [settingsKey(), value];
+}
+
+export function readSettingsRecord(reader: ByteReader): SettingsChange {
+  readFormat(reader);
+  return readChange(reader);
 }

@@ -15,9 +15,11 @@ import {
   readMeta,
   readNode,
   readSession,
+  readSettingsRecord,
   readSharedStrategyRecord,
 } from './records.ts';
 import type { Session } from './session.ts';
+import { restoreSettings } from './settings.ts';
 import { ShareGroup } from './share-group.ts';
 import { addMember, isShared } from './sharing.ts';
 import { Dirty, State } from './state.ts';
@@ -76,6 +78,8 @@ export class StateLoader {
       case RecordKind.sharedStrategy:
         this.#state.sharedStrategy = readSharedStrategyRecord(reader);
         return;
+      case RecordKind.settings:
+        return restoreSettings(this.#state, readSettingsRecord(reader));
       default:
         throw new InvariantError(`state record of kind ${key[0]} is not known to this version: upgrade this node`);
     }

@@ -1,5 +1,5 @@
 import { Heap } from './heap.ts';
-import { StateLimits } from './limits.ts';
+import type { Limits } from './limits.ts';
 import type { Message } from './message.ts';
 import { type LogCursor, MessageLog } from './message-log.ts';
 import { NameTree } from './topic-tree.ts';
@@ -51,9 +51,11 @@ export class RetainedMessages {
    * Whether the limits have room for `message` in place of what its topic has now.
    * @param replaced that, as `get` says
    */
-  hasRoomFor(message: Message, replaced: Message | undefined): boolean {
-    if (replaced === undefined && this.#tree.size >= StateLimits.retainedMessages) return false;
-    return this.#sizeBytes - (replaced?.sizeBytes ?? 0) + message.sizeBytes <= StateLimits.retainedBytes;
+  hasRoomFor(message: Message, replaced: Message | undefined, limits: Limits): boolean {
+    if (replaced === undefined && this.#tree.size >= limits.retainedMessages) return false;
+    const growth = message.sizeBytes - (replaced?.sizeBytes ?? 0);
+    // More may be held than a limit that was lowered allows: what makes it no more is not refused.
+    return (replaced !== undefined && growth <= 0) || this.#sizeBytes + growth <= limits.retainedBytes;
   }
 
   set(topic: string, message: Message): void {

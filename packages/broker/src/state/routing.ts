@@ -1,6 +1,6 @@
 import type { MessageProperties, QoS } from '@quorate/protocol';
 import { Message } from './message.ts';
-import { ItemState, type MessageQueue } from './queue.ts';
+import { ItemState } from './queue.ts';
 import type { Session } from './session.ts';
 import { hashOf, hasRoomFor } from './share-strategy.ts';
 import { offer } from './sharing.ts';
@@ -71,7 +71,7 @@ function keepRetained(state: State, sink: StateSink, message: Message): boolean 
   }
   // A walk through a large tree misses the cache at each level: two for each message, this one and that of `set`.
   const replaced = state.retained.get(message.topic);
-  if (!state.retained.hasRoomFor(message, replaced)) return false;
+  if (!state.retained.hasRoomFor(message, replaced, state.limits)) return false;
   if (replaced !== undefined) sink.retainedChanging?.(replaced);
   state.changingRetained(message.topic);
   state.retained.set(message.topic, message);
@@ -93,8 +93,8 @@ export function handOver(
     if (session.owner !== null) sink.deliver(session, message, qos, retain, subscriptionIdentifiers);
     return;
   }
-  if (!hasRoomFor(queue, message)) dropExpired(state, sink, session, queue);
-  if (!hasRoomFor(queue, message)) {
+  if (!hasRoomFor(queue, message, state.limits)) makeRoom(state, sink, session, message);
+  if (!hasRoomFor(queue, message, state.limits)) {
     sink.dropped(session, 'queueFull');
     return;
   }
@@ -105,17 +105,25 @@ export function handOver(
 }
 
 /**
- * A full queue without a client gives up what expired at its front [MQTT-3.3.2-5]. Only there, so that a message costs
- * no scan of the queue, and nothing that the client may have been sent: that exchange has to be finished.
+ * A full queue without a client gives up what expired at its front [MQTT-3.3.2-5] and, if that is the policy, the oldest
+ * message. Only there, so that a message costs no scan of the queue and leaves no holes, and nothing that the client may
+ * have been sent: that exchange has to be finished.
  */
-function dropExpired(state: State, sink: StateSink, session: Session, queue: MessageQueue): void {
-  if (session.owner !== null) return;
+function makeRoom(state: State, sink: StateSink, session: Session, message: Message): void {
+  const { queue } = session;
+  if (session.owner !== null || queue === null) return;
+  const { limits, fullQueuePolicy } = state;
+  // One that is larger than a whole queue finds no room however much is given up for it.
+  const givesUpOldest = fullQueuePolicy === 'drop_oldest' && message.sizeBytes <= limits.queuedBytesPerSession;
   while (queue.headSequence >= session.maybeSentBefore) {
     const item = queue.get(queue.headSequence);
-    if (item === null || item.message.expiresAtMs > state.nowMs) return;
+    if (item === null) return;
+    const hasExpired = item.message.expiresAtMs <= state.nowMs;
+    if (!hasExpired && (!givesUpOldest || hasRoomFor(queue, message, limits))) return;
     state.changingQueue(session);
     session.settle(queue, queue.headSequence);
     state.release(item.message);
-    sink.dropped(session, 'expired');
+    state.effort++;
+    sink.dropped(session, hasExpired ? 'expired' : 'queueFull');
   }
 }

@@ -43,7 +43,7 @@ export function connect(state: State, sink: StateSink, nodeId: string, command: 
   }
   const sessionPresent = session !== undefined;
   if (session === undefined) {
-    if (state.sessions.size >= StateLimits.sessions) return REFUSED;
+    if (state.sessions.size >= state.limits.sessions) return REFUSED;
     session = new Session(state.nextSessionNumber++, command.clientId, epoch);
     state.addSession(session);
     if (command.sessionExpiryIntervalSec > 0) session.queue = new MessageQueue();

@@ -1,4 +1,4 @@
-import { StateLimits } from './limits.ts';
+import type { Limits } from './limits.ts';
 import type { Message } from './message.ts';
 import type { MessageQueue } from './queue.ts';
 import type { Session } from './session.ts';
@@ -8,6 +8,12 @@ import { positionAfter, type ShareGroup, type ShareMember } from './share-group.
 export const SHARED_STRATEGIES = ['round_robin', 'sticky', 'hash_client_id', 'hash_topic'] as const;
 export type SharedStrategy = (typeof SHARED_STRATEGIES)[number];
 export const DEFAULT_SHARED_STRATEGY: SharedStrategy = 'round_robin';
+
+/** What a choice goes by: of a `State`. */
+export interface ShareRules {
+  readonly sharedStrategy: SharedStrategy;
+  readonly limits: Limits;
+}
 
 /** Which members may be chosen: `queueing` are those above QoS 0, for whom alone a group keeps messages. */
 export type Among = 'any' | 'queueing' | 'qos0';
@@ -36,29 +42,30 @@ export function isHash(strategy: SharedStrategy): boolean {
  */
 export function pick(
   group: ShareGroup,
-  strategy: SharedStrategy,
+  rules: ShareRules,
   message: Message,
   last: number,
   among: Among,
 ): ShareMember | null {
-  if (isHash(strategy)) return pickByHash(group, strategy, message, among);
+  const strategy = rules.sharedStrategy;
+  if (isHash(strategy)) return pickByHash(group, rules, message, among);
   const { connected } = group;
   const after = positionAfter(connected, last);
   if (strategy === 'sticky') {
     const same = connected[after - 1];
-    if (same?.session.number === last && takes(same, strategy, message, among)) return same;
+    if (same?.session.number === last && takes(same, rules, message, among)) return same;
   }
   for (let count = 0, at = after; count < connected.length; count++, at++) {
     if (at >= connected.length) at = 0;
     const member = connected[at] as ShareMember;
-    if (takes(member, strategy, message, among)) return member;
+    if (takes(member, rules, message, among)) return member;
   }
   return null;
 }
 
 /** Rendezvous hashing: only the part of a member that comes or goes changes hands. A full one is waited for: order. */
-function pickByHash(group: ShareGroup, strategy: SharedStrategy, message: Message, among: Among): ShareMember | null {
-  const key = strategy === 'hash_topic' ? hashOf(message.topic) : message.publisherHash;
+function pickByHash(group: ShareGroup, rules: ShareRules, message: Message, among: Among): ShareMember | null {
+  const key = rules.sharedStrategy === 'hash_topic' ? hashOf(message.topic) : message.publisherHash;
   let best: ShareMember | null = null;
   let highest = -1;
   for (const member of group.connected) {
@@ -68,16 +75,16 @@ function pickByHash(group: ShareGroup, strategy: SharedStrategy, message: Messag
     highest = weight;
     best = member;
   }
-  return best !== null && takes(best, strategy, message, among) ? best : null;
+  return best !== null && takes(best, rules, message, among) ? best : null;
 }
 
 function isAmong({ subscription }: ShareMember, among: Among): boolean {
   return among === 'any' || (subscription.qos === 0) === (among === 'qos0');
 }
 
-function takes(member: ShareMember, strategy: SharedStrategy, message: Message, among: Among): boolean {
+function takes(member: ShareMember, rules: ShareRules, message: Message, among: Among): boolean {
   if (!isAmong(member, among)) return false;
-  return message.qos === 0 || member.subscription.qos === 0 || hasRoom(member.session, strategy, message);
+  return message.qos === 0 || member.subscription.qos === 0 || hasRoom(member.session, rules, message);
 }
 
 /**
@@ -85,16 +92,16 @@ function takes(member: ShareMember, strategy: SharedStrategy, message: Message, 
  * else, so it waits in the member's own queue, as for an ordinary subscriber; else what the client can not be sent yet is
  * better off where any member can have it.
  */
-export function hasRoom(session: Session, strategy: SharedStrategy, message: Message): boolean {
+export function hasRoom(session: Session, { sharedStrategy, limits }: ShareRules, message: Message): boolean {
   const queue = session.tracked;
-  if (queue === null || !hasRoomFor(queue, message)) return false;
-  return isHash(strategy) || session.held < Math.min(session.receiveMaximum, StateLimits.sharedInflightPerSession);
+  if (queue === null || !hasRoomFor(queue, message, limits)) return false;
+  if (isHash(sharedStrategy)) return true;
+  return session.held < Math.min(session.receiveMaximum, limits.sharedInflightPerSession);
 }
 
 /** Whether a session's replicated queue takes one message more. */
-export function hasRoomFor(queue: MessageQueue, message: Message): boolean {
+export function hasRoomFor(queue: MessageQueue, message: Message, limits: Limits): boolean {
   return (
-    queue.count < StateLimits.queuedMessagesPerSession &&
-    queue.sizeBytes + message.sizeBytes <= StateLimits.queuedBytesPerSession
+    queue.count < limits.queuedMessagesPerSession && queue.sizeBytes + message.sizeBytes <= limits.queuedBytesPerSession
   );
 }

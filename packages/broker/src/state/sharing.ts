@@ -1,5 +1,5 @@
 import { parseSharedFilter } from '@quorate/protocol';
-import { StateLimits } from './limits.ts';
+import type { Limits } from './limits.ts';
 import type { Message } from './message.ts';
 import { ItemState, MessageQueue } from './queue.ts';
 import type { Session, Subscription } from './session.ts';
@@ -25,12 +25,12 @@ export function offer(state: State, sink: StateSink, group: ShareGroup, message:
   // Behind what waits: no member above QoS 0 has room, and one of QoS 0 takes no part in the queue.
   const waits = message.qos > 0 && queue.count > 0;
   if (!waits || group.queueing < group.members.size) {
-    const member = pick(group, state.sharedStrategy, message, group.last, waits ? 'qos0' : 'any');
+    const member = pick(group, state, message, group.last, waits ? 'qos0' : 'any');
     if (member !== null) return give(state, sink, group, member, message);
   }
   if (message.qos === 0 || group.queueing === 0) return;
-  if (!hasRoomInQueue(group, message)) dropExpired(state, sink, group, publisher);
-  if (!hasRoomInQueue(group, message)) {
+  if (!hasRoomInQueue(group, message, state.limits)) makeRoom(state, sink, group, message, publisher);
+  if (!hasRoomInQueue(group, message, state.limits)) {
     sink.dropped(publisher, 'shareQueueFull');
     return;
   }
@@ -39,20 +39,24 @@ export function offer(state: State, sink: StateSink, group: ShareGroup, message:
   message.references++;
 }
 
-function hasRoomInQueue({ queue }: ShareGroup, message: Message): boolean {
+function hasRoomInQueue({ queue }: ShareGroup, message: Message, limits: Limits): boolean {
   return (
-    queue.count < StateLimits.queuedMessagesPerGroup &&
-    queue.sizeBytes + message.sizeBytes <= StateLimits.queuedBytesPerGroup
+    queue.count < limits.queuedMessagesPerGroup && queue.sizeBytes + message.sizeBytes <= limits.queuedBytesPerGroup
   );
 }
 
-/** As with a session's full queue: only there, and only from the front, so that a message costs no scan of the queue. */
-function dropExpired(state: State, sink: StateSink, group: ShareGroup, publisher: Session): void {
+/** As with a session's full queue: only from the front, so that a message costs no scan of the queue. */
+function makeRoom(state: State, sink: StateSink, group: ShareGroup, message: Message, publisher: Session): void {
   const { queue } = group;
-  while (queue.first !== null && queue.first.expiresAtMs <= state.nowMs) {
+  const { limits, fullQueuePolicy } = state;
+  const givesUpOldest = fullQueuePolicy === 'drop_oldest' && message.sizeBytes <= limits.queuedBytesPerGroup;
+  for (let { first } = queue; first !== null; { first } = queue) {
+    const hasExpired = first.expiresAtMs <= state.nowMs;
+    if (!hasExpired && (!givesUpOldest || hasRoomInQueue(group, message, limits))) return;
     state.changingGroup(group);
     state.release(queue.shift());
-    sink.dropped(publisher, 'expired');
+    state.effort++;
+    sink.dropped(publisher, hasExpired ? 'expired' : 'shareQueueFull');
   }
 }
 
@@ -98,7 +102,7 @@ function giveFirst(state: State, sink: StateSink, group: ShareGroup, member: Sha
 export function dispatch(state: State, sink: StateSink, group: ShareGroup): void {
   const { queue } = group;
   for (let message = queue.first; message !== null; message = queue.first) {
-    const member = pick(group, state.sharedStrategy, message, group.last, 'queueing');
+    const member = pick(group, state, message, group.last, 'queueing');
     if (member === null) return;
     giveFirst(state, sink, group, member);
   }
@@ -124,7 +128,7 @@ function neediest(state: State, session: Session, shares: readonly ShareGroup[])
   for (const group of shares) {
     const { first } = group.queue;
     if (first === null || first.id >= oldest || group.members.get(session.number)?.subscription.qos === 0) continue;
-    if (!hasRoom(session, state.sharedStrategy, first)) continue;
+    if (!hasRoom(session, state, first)) continue;
     found = group;
     oldest = first.id;
   }

@@ -1,6 +1,7 @@
 import type { MemberRecord } from './commands.ts';
 import { type DocumentRecord, Documents } from './documents.ts';
 import { InvariantError, invariant } from './invariant.ts';
+import { DEFAULT_FULL_QUEUE_POLICY, defaultLimits, type FullQueuePolicy, type Limits } from './limits.ts';
 import type { Message } from './message.ts';
 import { RetainedMessages } from './retained.ts';
 import type { Session } from './session.ts';
@@ -81,6 +82,7 @@ export class Dirty {
   /** As with sessions. */
   readonly removedGroups: RemovedGroup[] = [];
   sharedStrategy = false;
+  settings = false;
   /** Messages whose record no queue needs any more. */
   readonly deletedMessages = new Set<number>();
 }
@@ -110,6 +112,9 @@ export class State {
   /** The same by their whole filter. */
   readonly groupsByName = new Map<string, ShareGroup>();
   sharedStrategy: SharedStrategy = DEFAULT_SHARED_STRATEGY;
+  readonly limits: Limits = defaultLimits();
+  /** What a full queue gives up while its client is away. */
+  fullQueuePolicy: FullQueuePolicy = DEFAULT_FULL_QUEUE_POLICY;
   readonly retained = new RetainedMessages();
   readonly timers = new TimerHeap();
   readonly documents = new Documents();

@@ -26,8 +26,9 @@ export async function settings(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-function changesOf(given: readonly string[]): Record<string, string> {
-  const changes: Record<string, string> = {};
+/** Whole numbers become numbers; what a setting can be is the node's to say. */
+function changesOf(given: readonly string[]): Record<string, string | number> {
+  const changes: Record<string, string | number> = {};
   for (const each of given) {
     const at = each.indexOf('=');
     if (at <= 0 || at === each.length - 1) {
@@ -35,7 +36,8 @@ function changesOf(given: readonly string[]): Record<string, string> {
     }
     const key = each.slice(0, at);
     if (Object.hasOwn(changes, key)) throw new UsageError(`setting ${key} is given twice`);
-    changes[key] = each.slice(at + 1);
+    const value = each.slice(at + 1);
+    changes[key] = /^\d{1,15}$/.test(value) ? Number(value) : value;
   }
   return changes;
 }

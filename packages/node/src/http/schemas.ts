@@ -1,4 +1,5 @@
-import { Type } from 'typebox';
+import { LIMIT_RANGES, type LimitName } from '@quorate/broker';
+import { type TInteger, Type } from 'typebox';
 import { NODE_ID, NODE_ID_EXPECTED } from '../config/node-id.ts';
 
 /* The bodies of the HTTP API. The OpenAPI document is made from these. */
@@ -114,12 +115,36 @@ const sharedSubscriptionStrategy = Type.Union(
   { description: 'round_robin, sticky, hash_client_id or hash_topic' },
 );
 
-export const SettingsBody = Type.Object(
-  { sharedSubscriptionStrategy },
-  { description: 'The settings of the cluster, as the node that answers knows them' },
-);
+const fullQueuePolicy = Type.Union([Type.Literal('drop_newest'), Type.Literal('drop_oldest')], {
+  description: 'drop_newest or drop_oldest',
+});
 
-export const SettingsChangeBody = Type.Object(
-  { sharedSubscriptionStrategy: Type.Optional(sharedSubscriptionStrategy) },
-  { additionalProperties: false, minProperties: 1, description: 'an object with sharedSubscriptionStrategy' },
-);
+function limitSchema(name: LimitName): TInteger {
+  const { min: minimum, max: maximum } = LIMIT_RANGES[name];
+  return Type.Integer({ minimum, maximum, description: `an integer from ${minimum} to ${maximum}` });
+}
+
+/** Spelt out, so that the types of the routes have their names. docs/limits.md says what each of them is. */
+const clusterLimits = {
+  sessions: limitSchema('sessions'),
+  queuedMessagesPerSession: limitSchema('queuedMessagesPerSession'),
+  queuedBytesPerSession: limitSchema('queuedBytesPerSession'),
+  sharedInflightPerSession: limitSchema('sharedInflightPerSession'),
+  queuedMessagesPerGroup: limitSchema('queuedMessagesPerGroup'),
+  queuedBytesPerGroup: limitSchema('queuedBytesPerGroup'),
+  retainedMessages: limitSchema('retainedMessages'),
+  retainedBytes: limitSchema('retainedBytes'),
+  documentsPerCollection: limitSchema('documentsPerCollection'),
+} satisfies Record<LimitName, TInteger>;
+
+const settings = { sharedSubscriptionStrategy, fullQueuePolicy, ...clusterLimits };
+
+export const SettingsBody = Type.Object(settings, {
+  description: 'The settings of the cluster, as the node that answers knows them',
+});
+
+export const SettingsChangeBody = Type.Partial(Type.Object(settings), {
+  additionalProperties: false,
+  minProperties: 1,
+  description: `an object with some of ${Object.keys(settings).join(', ')}`,
+});

@@ -1,4 +1,11 @@
-import { type Broker, writeSharedStrategy } from '@quorate/broker';
+import {
+  type Broker,
+  type ByteWriter,
+  LIMIT_NAMES,
+  type Limits,
+  writeSettings,
+  writeSharedStrategy,
+} from '@quorate/broker';
 import type { AdminResult, ClusterSettings, NodeSettings } from '../http/index.ts';
 
 const CHANGE_MS = 20_000;
@@ -15,11 +22,13 @@ export class Settings implements NodeSettings {
   }
 
   current(): ClusterSettings {
-    return { sharedSubscriptionStrategy: this.#broker.machine.state.sharedStrategy };
+    const { sharedStrategy, fullQueuePolicy, limits } = this.#broker.machine.state;
+    return { sharedSubscriptionStrategy: sharedStrategy, fullQueuePolicy, ...limits };
   }
 
-  async change({ sharedSubscriptionStrategy }: Partial<ClusterSettings>): Promise<AdminResult> {
-    if (sharedSubscriptionStrategy === undefined) return DONE;
+  async change(changes: Partial<ClusterSettings>): Promise<AdminResult> {
+    const writes = commandsOf(changes);
+    if (writes.length === 0) return DONE;
     const { proposer, serving, congested } = this.#broker;
     if (!serving || congested || this.#changes >= MAX_CHANGES) return NOT_READY;
     this.#changes++;
@@ -28,16 +37,34 @@ export class Settings implements NodeSettings {
       const timer = setTimeout(() => {
         resolve(TIMEOUT);
       }, CHANGE_MS);
+      let left = writes.length;
       const commandApplied = (): void => {
+        if (--left > 0) return;
         clearTimeout(timer);
         resolve(DONE);
       };
-      writeSharedStrategy(proposer.open(), sharedSubscriptionStrategy);
-      proposer.added({ commandApplied }, 0, 0);
+      for (const write of writes) {
+        write(proposer.open());
+        proposer.added({ commandApplied }, 0, 0);
+      }
     });
     this.#changes--;
     return result;
   }
+}
+
+/** The commands that make up a change. */
+function commandsOf(changes: Partial<ClusterSettings>): readonly ((writer: ByteWriter) => void)[] {
+  const { sharedSubscriptionStrategy: strategy, fullQueuePolicy } = changes;
+  const limits: Partial<Limits> = {};
+  for (const name of LIMIT_NAMES) if (changes[name] !== undefined) limits[name] = changes[name];
+  const writes: ((writer: ByteWriter) => void)[] = [];
+  if (strategy !== undefined) writes.push((writer) => writeSharedStrategy(writer, strategy));
+  if (fullQueuePolicy !== undefined || Object.keys(limits).length > 0) {
+    const change = fullQueuePolicy === undefined ? { limits } : { limits, fullQueuePolicy };
+    writes.push((writer) => writeSettings(writer, change));
+  }
+  return writes;
 }
 
 const DONE: AdminResult = { ok: true, code: 'OK', reason: 'the settings are changed on every node' };

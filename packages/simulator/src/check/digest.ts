@@ -6,6 +6,7 @@ export function describeState(state: State): string {
     `now ${state.nowMs} index ${state.appliedIndex} term ${state.appliedTerm} cluster ${state.clusterId}`,
     `next epoch ${state.nextEpoch} session ${state.nextSessionNumber} message ${state.nextMessageId}`,
     `shared ${state.sharedStrategy}`,
+    `limits ${JSON.stringify(state.limits)} full queue ${state.fullQueuePolicy}`,
   ];
   for (const id of [...state.nodes.keys()].sort()) lines.push(`node ${JSON.stringify(state.nodes.get(id))}`);
   for (const id of [...state.members.keys()].sort()) lines.push(`member ${JSON.stringify(state.members.get(id))}`);

@@ -31,6 +31,8 @@ export class StateDigest {
     this.#value(state.nextSessionNumber);
     this.#value(state.nextMessageId);
     this.#value(state.sharedStrategy);
+    this.#value(state.limits);
+    this.#value(state.fullQueuePolicy);
     this.#end();
     for (const [id, node] of state.nodes) this.#record(2, id, node);
     for (const [id, member] of state.members) this.#record(3, id, member);

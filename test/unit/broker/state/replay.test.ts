@@ -1,6 +1,7 @@
 import {
   type AppliedEntry,
   type CommandResult,
+  FULL_QUEUE_POLICIES,
   ItemState,
   type Session,
   SHARED_STRATEGIES,
@@ -157,6 +158,7 @@ test('random histories reach what they are meant to reach', () => {
         if (isBegun(session)) count('begun');
       }
       count(bench.state.sharedStrategy);
+      count(bench.state.fullQueuePolicy);
     });
     for (const event of bench.sink.events) {
       count(event[0] === 'batch' ? `batch ${String(event[4])}` : `${String(event[0])}`);
@@ -180,6 +182,7 @@ test('random histories reach what they are meant to reach', () => {
     ...['members', 'changing', 'document put', 'document gone', 'document expired', 'document conflict'],
     ...['members', 'changing', 'group keeps', 'group of several', 'held in a queue', 'held in a ledger', 'begun'],
     ...SHARED_STRATEGIES,
+    ...FULL_QUEUE_POLICIES,
   ];
   for (const name of wanted) assert.ok((seen.get(name) ?? 0) >= 30, `${name}: ${seen.get(name) ?? 0} times`);
 });

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { CLOSE_REASONS, StateLimits } from '@quorate/broker';
+import { CLOSE_REASONS, FULL_QUEUE_POLICIES, LIMIT_RANGES, type LimitRange, StateLimits } from '@quorate/broker';
 import { createMetrics, KEYS } from '@quorate/node';
 import { assert, suite } from '../../../support/suite.ts';
 
@@ -30,11 +30,18 @@ test('every key has one row, with its default and its range', () => {
   }
 });
 
-test('every quota of the cluster that a client can meet has its row and its value', () => {
+test('every quota of the cluster that a client can meet has its row, its value and its range', () => {
   const inside = ['retainedWalk', 'effortPerTick', 'memberNameLength', 'memberAddressLength'];
+  const ranges: Readonly<Record<string, LimitRange>> = LIMIT_RANGES;
   for (const [name, value] of Object.entries(StateLimits)) {
-    if (!inside.includes(name)) assert.is(named(name)[0]?.[1], String(value), name);
+    if (inside.includes(name)) continue;
+    const [row, ...more] = named(name);
+    assert.ok(row !== undefined && more.length === 0, `${name} has one row`);
+    assert.is(row?.[1], String(value), name);
+    const range = ranges[name];
+    assert.is(row?.[2], range === undefined ? 'fixed' : `${String(range.min)} to ${String(range.max)}`, name);
   }
+  for (const policy of FULL_QUEUE_POLICIES.slice(1)) assert.ok(DOCUMENT.includes(`fullQueuePolicy=${policy}`), policy);
 });
 
 test('every row names a test, and the tests exist', () => {

@@ -1,4 +1,12 @@
-import { ItemState, type Message, pick, type Session, type ShareGroup, type State } from '@quorate/broker';
+import {
+  changedSettings,
+  ItemState,
+  type Message,
+  pick,
+  type Session,
+  type ShareGroup,
+  type State,
+} from '@quorate/broker';
 import type { StateRecord } from '../../../../../packages/broker/src/state/records.ts';
 import {
   cursorRecord,
@@ -13,6 +21,7 @@ import {
   RecordKind,
   retainedRecord,
   sessionRecord,
+  settingsRecord,
   sharedStrategyRecord,
 } from '../../../../../packages/broker/src/state/records.ts';
 import { assert } from '../../../../support/suite.ts';
@@ -34,6 +43,8 @@ export function digest(state: State): unknown {
     retainedBytes: state.retained.sizeBytes,
     subscriptions: state.subscriptions.size,
     sharedStrategy: state.sharedStrategy,
+    limits: { ...state.limits },
+    fullQueuePolicy: state.fullQueuePolicy,
     groups: [...state.groups.values()].map(groupDigest),
   };
 }
@@ -167,7 +178,7 @@ function checkGroups(state: State): void {
     assert.is(queue.count, ids.length);
     if (group.queueing === 0) assert.is(queue.count, 0, `${name} keeps messages for nobody`);
     const { first } = queue;
-    const able = first === null ? null : pick(group, state.sharedStrategy, first, group.last, 'queueing');
+    const able = first === null ? null : pick(group, state, first, group.last, 'queueing');
     assert.is(able, null, `a message of ${name} is stranded while ${able?.session.clientId} has room`);
   }
   const shares = [...state.sessions.values()].reduce((sum, { shares: own }) => sum + (own?.length ?? 0), 0);
@@ -244,6 +255,8 @@ export function dumpOf(state: State): Map<string, string> {
     }
   }
   if (state.sharedStrategy !== 'round_robin') put(sharedStrategyRecord(state.sharedStrategy));
+  const changed = changedSettings(state);
+  if (changed !== null) put(settingsRecord(changed));
   return dump;
 }
 

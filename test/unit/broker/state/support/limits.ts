@@ -1,6 +1,7 @@
-import { StateLimits } from '@quorate/broker';
+import { type LimitName, StateLimits, writeSettings } from '@quorate/broker';
+import type { Bench } from './log.ts';
 
-/** Runs `body` under a smaller limit: the real ones take gigabytes to reach. */
+/** Runs `body` with another fixed limit or, for states that it makes, default: the real ones take gigabytes to reach. */
 export function withLimit(name: keyof typeof StateLimits, value: number, body: () => void): void {
   const limits: Record<keyof typeof StateLimits, number> = StateLimits;
   const before = limits[name];
@@ -10,4 +11,11 @@ export function withLimit(name: keyof typeof StateLimits, value: number, body: (
   } finally {
     limits[name] = before;
   }
+}
+
+/** Sets a limit of a state that is there, by a command. */
+export function setLimit(bench: Bench, name: LimitName, value: number): void {
+  bench.on('a', (writer) => {
+    writeSettings(writer, { limits: { [name]: value } });
+  });
 }

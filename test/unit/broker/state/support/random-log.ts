@@ -1,5 +1,7 @@
 import {
   type ByteWriter,
+  defaultLimits,
+  FULL_QUEUE_POLICIES,
   NEVER_EXPIRES,
   SHARED_STRATEGIES,
   writeBegin,
@@ -12,6 +14,7 @@ import {
   writeNodeDown,
   writePublish,
   writePubrel,
+  writeSettings,
   writeSettle,
   writeSharedStrategy,
   writeSubscribe,
@@ -138,6 +141,15 @@ const command = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ op: fc.constant('strategy' as const), strategy: fc.constantFrom(...SHARED_STRATEGIES) }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      op: fc.constant('settings' as const),
+      limit: fc.constantFrom('queuedMessagesPerSession', 'queuedMessagesPerGroup', 'retainedMessages'),
+      value: fc.integer({ min: 1, max: 4 }),
+      fullQueuePolicy: fc.constantFrom(...FULL_QUEUE_POLICIES),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('nodeDown' as const), node }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('tick' as const) }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('clusterInit' as const) }) },
@@ -241,6 +253,10 @@ function write(bench: Bench, writer: ByteWriter, each: Command): void {
     const { client: clientId, op: _op, will: lastWill, ...part } = each;
     return connectCommand(writer, clientId, lastWill === null ? part : { ...part, will: lastWill });
   }
+  if (each.op === 'settings') {
+    const { limit, value, fullQueuePolicy } = each;
+    return writeSettings(writer, { limits: { [limit]: value }, fullQueuePolicy });
+  }
   if (each.op === 'strategy') return writeSharedStrategy(writer, each.strategy);
   const session = bench.state.sessions.get(each.client);
   // Without a session: an epoch that was never given.
@@ -275,6 +291,7 @@ export function endEverything(bench: Bench): void {
     bench.nodeUp(nodeId);
     bench.on(nodeId, (writer) => writeMemberRemoved(writer, { nodeId }));
     bench.on(nodeId, (writer) => writeSharedStrategy(writer, 'round_robin'));
+    bench.on(nodeId, (writer) => writeSettings(writer, { limits: defaultLimits(), fullQueuePolicy: 'drop_newest' }));
   }
   for (const collection of COLLECTIONS) {
     for (const name of DOCUMENTS) {
