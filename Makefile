@@ -46,6 +46,7 @@ cluster: $(BUILT) ## A cluster on loopback, MQTT on port 1883 and up; Ctrl-C sto
 
 .PHONY: test
 test: $(BUILT) check ## Build, check and run every test (TESTS="part/of/path ..." runs some)
+	@case "$(TESTS)" in ''|*node-red*|*interop*) sh scripts/node-red.sh ;; esac
 	@$(TRANSFERS) exec node --conditions=source --import tsx test/support/run.ts $(TESTS)
 
 .PHONY: build
@@ -83,8 +84,7 @@ fuzz: $(BUILT) ## Hostile bytes and packets against decoders, brokers and nodes 
 .PHONY: interop
 interop: $(BUILT) ## Other people's clients and bridges against a cluster; says what has to be installed (TESTS="paho")
 	@sh scripts/interop-programs.sh
-	@cd test/interop/node-red && { [ node_modules/.package-lock.json -nt package-lock.json ] || \
-		npm ci --no-audit --no-fund --ignore-scripts --silent; }
+	@sh scripts/node-red.sh
 	@$(TRANSFERS) exec node --conditions=source --import tsx test/support/run.ts $(or $(TESTS),test/interop)
 
 .PHONY: jepsen

@@ -22,7 +22,7 @@ let serial = 0;
 
 test.before(
   async () => {
-    if (!existsSync(join(FOLDER, 'node_modules'))) throw new Error(`npm ci --prefix ${FOLDER} was not run`);
+    if (!existsSync(join(FOLDER, 'node_modules'))) throw new Error('scripts/node-red.sh was not run');
     world = await InteropWorld.start();
     const file = join(world.folder, 'flow.json');
     writeFileSync(file, JSON.stringify(VERSIONS.flatMap(flowOf)));

@@ -10,7 +10,7 @@ import { baseSeed } from './seed.ts';
  *   node --conditions=source --import tsx test/support/run.ts [path or part of a path]...
  *
  * Those that measure how long something takes, or use every core, run one at a time, after all others, which run two at a time; those
- * below test/interop too, since they share the ports of other people's programs. The last line of the output is
+ * below test/interop that need programs of others too, since they share the ports of these. The last line of the output is
  * `N passed, N failed`, in tests over all files. Exit code 1 on any failure and when nothing ran.
  */
 
@@ -21,8 +21,10 @@ interface Result {
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const TEST_DIR = join(ROOT, 'test');
-/** Needs programs that npm does not install: `make interop` asks for it by name. */
+/** Needs programs that npm does not install, but for one file: `make interop` asks for it by name. */
 const INTEROP_DIR = join(TEST_DIR, 'interop') + sep;
+const FROM_NPM = join(INTEROP_DIR, 'node-red.test.ts');
+const needsPrograms = (file: string): boolean => file.startsWith(INTEROP_DIR) && file !== FROM_NPM;
 const PARALLEL = 2;
 /** Below test. */
 const ALONE = new Set(
@@ -48,7 +50,7 @@ function testFilesIn(directory: string): string[] {
 function select(args: readonly string[]): string[] {
   const all = testFilesIn(TEST_DIR);
   for (const name of ALONE) if (!all.includes(join(TEST_DIR, name))) throw new Error(`test/${name} is not there`);
-  if (args.length === 0) return all.filter((file) => !file.startsWith(INTEROP_DIR));
+  if (args.length === 0) return all.filter((file) => !needsPrograms(file));
   const chosen = new Set<string>();
   for (const arg of args) {
     const path = resolve(arg);
@@ -158,7 +160,7 @@ try {
   console.error((error as Error).message);
   process.exit(1);
 }
-const serial = files.filter((file) => file.startsWith(INTEROP_DIR) || ALONE.has(relative(TEST_DIR, file)));
+const serial = files.filter((file) => needsPrograms(file) || ALONE.has(relative(TEST_DIR, file)));
 const results = [
   ...(await runAll(
     files.filter((file) => !serial.includes(file)),
