@@ -29,17 +29,21 @@ class Fleet {
   readonly #clean: boolean;
   readonly #waiting: number[] = [];
   readonly #sockets = new Set<net.Socket>();
-  #route: Route;
+  #route: Route | null = null;
   #dialling = 0;
   #ended = false;
   connected = 0;
-  refused = 0;
+  /** CONNECTs that did not end in a session, by the code of their CONNACK, or `closed`. */
+  readonly refused = new Map<string, number>();
 
-  constructor(kind: string, clean: boolean, route: Route) {
+  constructor(kind: string, clean: boolean) {
     this.#kind = kind;
     this.#clean = clean;
-    this.#route = route;
     for (let client = 0; client < CLIENTS; client++) this.#waiting.push(client);
+  }
+
+  begin(route: Route): void {
+    this.#route = route;
     this.#dial();
   }
 
@@ -52,6 +56,10 @@ class Fleet {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  #count(what: string): void {
+    if (!this.#ended) this.refused.set(what, (this.refused.get(what) ?? 0) + 1);
+  }
+
   #dial(): void {
     while (!this.#ended && this.#dialling < DIALLING) {
       const client = this.#waiting.shift();
@@ -62,7 +70,8 @@ class Fleet {
   }
 
   #connect(client: number): void {
-    const socket = net.connect(this.#route(client).mqttPort, '127.0.0.1');
+    const node = (this.#route as Route)(client);
+    const socket = net.connect(node.mqttPort, '127.0.0.1');
     this.#sockets.add(socket);
     let isConnected = false;
     socket.on('error', () => {});
@@ -70,14 +79,17 @@ class Fleet {
     socket.once('data', (answer: Buffer) => {
       isConnected = answer[0] === CONNACK && answer[3] === 0;
       if (isConnected) this.connected++;
-      else this.refused++;
+      else this.#count(answer[0] === CONNACK ? String(answer[3]) : 'no CONNACK');
       this.#dialling--;
       this.#dial();
     });
     socket.once('close', () => {
       this.#sockets.delete(socket);
       if (isConnected) this.connected--;
-      else if (socket.bytesRead === 0) this.#dialling--;
+      else if (socket.bytesRead === 0) {
+        this.#count('closed');
+        this.#dialling--;
+      }
       if (this.#ended) return;
       setTimeout(
         () => {
@@ -90,68 +102,104 @@ class Fleet {
   }
 }
 
-async function commitIndex(node: NodeProcess): Promise<number> {
-  const { body } = await node.get('/api/v1/cluster');
-  return (JSON.parse(body) as { readonly commitIndex: number }).commitIndex;
+/** What the log has cost so far, as the nodes that are there say. */
+interface Cost {
+  readonly atMs: number;
+  readonly entries: number;
+  /** Batches and commands of all nodes; a batch is what a node proposes at once. */
+  readonly batches: number;
+  readonly commands: number;
+  /** Bytes that the first of the nodes wrote to its log. */
+  readonly logBytes: number;
 }
 
-/** How long it takes until all are connected, and by how much the log has grown meanwhile. */
-async function measured(what: string, fleet: Fleet, node: NodeProcess, from: number, begunMs: number): Promise<void> {
-  await waitFor(() => fleet.connected === CLIENTS, {
-    what: `${CLIENTS} clients`,
-    timeoutMs: TIMEOUT_MS,
-    intervalMs: 20,
-  });
-  const tookMs = performance.now() - begunMs;
-  const entries = (await commitIndex(node)) - from;
+async function metric(node: NodeProcess, name: string): Promise<number> {
+  const { body } = await node.get('/metrics');
+  const line = body.split('\n').find((each) => each.startsWith(`quorate_${name} `)) ?? '';
+  return Number(line.slice(line.lastIndexOf(' ') + 1));
+}
+
+async function sum(nodes: readonly NodeProcess[], name: string): Promise<number> {
+  const all = await Promise.all(nodes.map((node) => metric(node, name)));
+  return all.reduce((total, each) => total + each, 0);
+}
+
+async function costs(nodes: readonly NodeProcess[]): Promise<Cost> {
+  const [first] = nodes as [NodeProcess];
+  const { body } = await first.get('/api/v1/cluster');
+  return {
+    entries: (JSON.parse(body) as { readonly commitIndex: number }).commitIndex,
+    batches: await sum(nodes, 'log_batch_commands_count'),
+    commands: await sum(nodes, 'log_batch_commands_sum'),
+    logBytes: await metric(first, 'log_write_bytes_total'),
+    atMs: performance.now(),
+  };
+}
+
+/** Does something that a whole fleet takes part in, and says what it cost. */
+async function step(what: string, nodes: readonly NodeProcess[], fleet: Fleet | null, act: () => Promise<void>) {
+  const before = await costs(nodes);
+  const begunMs = performance.now();
+  await act();
+  const tookMs = Math.round(performance.now() - begunMs);
+  const after = await costs(nodes);
+  const of = (key: keyof Cost): string => String(after[key] - before[key]).padStart(6);
+  const perClient = ((after.logBytes - before.logBytes) / CLIENTS).toFixed(0);
+  const figures = `${of('entries')} entries ${of('batches')} batches ${of('commands')} commands`;
+  const refused = [...(fleet?.refused ?? [])].map(([code, count]) => `${String(count)} times ${code}`).join(', ');
+  fleet?.refused.clear();
+  const rest = refused === '' ? '' : `, refused ${refused}`;
   console.log(
-    `${what.padEnd(52)} ${String(Math.round(tookMs)).padStart(7)} ms  ${String(entries).padStart(6)} entries  ${fleet.refused} refused on the way`,
+    `${what.padEnd(48)} ${String(tookMs).padStart(6)} ms ${figures} ${perClient.padStart(5)} B of log a client${rest}`,
   );
+}
+
+async function all(fleet: Fleet): Promise<void> {
+  await waitFor(() => fleet.connected === CLIENTS, {
+    ...{ what: `${String(CLIENTS)} clients`, timeoutMs: TIMEOUT_MS, intervalMs: 20 },
+  });
 }
 
 const limits = { maxConnections: 2 * CLIENTS };
 const cluster = await startCluster({ config: { limits } });
 try {
-  console.log(`${CLIENTS} clients`);
+  console.log(`${String(CLIENTS)} clients`);
   const [n1, n2, n3] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
-  const idle = await commitIndex(n2);
-  const idleMs = performance.now();
-  await waitFor(() => performance.now() - idleMs > 3_000, { what: 'some idle seconds' });
-  console.log(`idle: ${(((await commitIndex(n2)) - idle) / 3).toFixed(1)} entries a second`);
+  await step('idle, three seconds', [n2, n1, n3], null, async () => {
+    const idleMs = performance.now();
+    await waitFor(() => performance.now() - idleMs > 3_000, { what: 'some idle seconds' });
+  });
   for (const [kind, clean] of [
     ['clean', true],
     ['kept', false],
   ] as const) {
-    let from = await commitIndex(n2);
-    let begunMs = performance.now();
-    const fleet = new Fleet(kind, clean, () => n1);
-    await measured(`${kind} sessions, all connect to n1`, fleet, n2, from, begunMs);
-    fleet.route = (client) => (client % 2 === 0 ? n2 : n3);
-    from = await commitIndex(n2);
-    begunMs = performance.now();
-    await n1.kill();
-    await waitFor(() => fleet.connected < CLIENTS, { what: 'the end of connections' });
-    await measured(`${kind} sessions, n1 is killed, all come to n2 and n3`, fleet, n2, from, begunMs);
-    from = await commitIndex(n2);
-    begunMs = performance.now();
-    fleet.end();
-    await waitFor(async () => (await sessions(n2)) === (clean ? 0 : CLIENTS), {
-      what: 'the sessions to end',
-      timeoutMs: TIMEOUT_MS,
+    const fleet = new Fleet(kind, clean);
+    await step(`${kind} sessions, all connect to n1`, [n2, n1, n3], fleet, () => {
+      fleet.begin(() => n1);
+      return all(fleet);
     });
-    const tookMs = Math.round(performance.now() - begunMs);
-    const entries = (await commitIndex(n2)) - from;
-    console.log(
-      `${`${kind} sessions, all break off`.padEnd(52)} ${String(tookMs).padStart(7)} ms  ${String(entries).padStart(6)} entries`,
-    );
+    await step(`${kind} sessions, n1 is killed, all come to n2 and n3`, [n2, n3], fleet, async () => {
+      fleet.route = (client) => (client % 2 === 0 ? n2 : n3);
+      await n1.kill();
+      await waitFor(() => fleet.connected < CLIENTS, { what: 'the end of connections', intervalMs: 1 });
+      await all(fleet);
+    });
+    await step(`${kind} sessions, all break off`, [n2, n3], fleet, async () => {
+      fleet.end();
+      await waitFor(async () => (await sum([n2, n3], 'connections')) === 0, {
+        what: 'the connections to end',
+        timeoutMs: TIMEOUT_MS,
+      });
+      if (clean) {
+        await waitFor(async () => (await metric(n2, 'sessions')) === 0, {
+          what: 'the sessions to end',
+          timeoutMs: TIMEOUT_MS,
+        });
+      }
+    });
     await n1.start();
     await cluster.waitReady();
   }
 } finally {
   await cluster.stopAll();
-}
-
-async function sessions(node: NodeProcess): Promise<number> {
-  const { body } = await node.get('/metrics');
-  return Number(/^quorate_sessions (\d+)/m.exec(body)?.[1]);
 }

@@ -50,8 +50,9 @@ function ask(question: string): Promise<string> {
         else if (typed.length < MAX_BYTES) typed += character;
       }
     };
-    stderr.write(question);
+    // First: what is typed at the sight of the question must not be shown.
     stdin.setRawMode(true);
+    stderr.write(question);
     stdin.setEncoding('utf8');
     stdin.on('data', onData);
     stdin.resume();
