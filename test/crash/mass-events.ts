@@ -185,17 +185,15 @@ try {
       await all(fleet);
     });
     await step(`${kind} sessions, all break off`, [n2, n3], fleet, async () => {
+      const before = await sum([n2, n3], 'log_batch_commands_sum');
       fleet.end();
-      await waitFor(async () => (await sum([n2, n3], 'connections')) === 0, {
-        what: 'the connections to end',
-        timeoutMs: TIMEOUT_MS,
+      // Each end is a command.
+      await waitFor(async () => (await sum([n2, n3], 'log_batch_commands_sum')) - before >= CLIENTS, {
+        ...{ what: 'the ends of all connections in the log', timeoutMs: TIMEOUT_MS },
       });
-      if (clean) {
-        await waitFor(async () => (await metric(n2, 'sessions')) === 0, {
-          what: 'the sessions to end',
-          timeoutMs: TIMEOUT_MS,
-        });
-      }
+      await waitFor(async () => (await metric(n2, 'sessions')) === (clean ? 0 : CLIENTS), {
+        ...{ what: 'the sessions to end', timeoutMs: TIMEOUT_MS },
+      });
     });
     await n1.start();
     await cluster.waitReady();

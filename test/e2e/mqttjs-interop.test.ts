@@ -35,7 +35,7 @@ let clients: MqttClient[] = [];
 let serial = 0;
 
 test.before(async () => {
-  cluster = await startCluster();
+  cluster = await startCluster({ readyTimeoutMs: 60_000 });
 });
 test.after.each(async () => {
   await Promise.all(clients.map((client) => disconnect(client, true)));

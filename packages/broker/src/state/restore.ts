@@ -21,7 +21,7 @@ import {
 import type { Session } from './session.ts';
 import { restoreSettings } from './settings.ts';
 import { ShareGroup } from './share-group.ts';
-import { addMember, isShared } from './sharing.ts';
+import { addMember, findHanding, isShared } from './sharing.ts';
 import { Dirty, State } from './state.ts';
 
 /**
@@ -182,6 +182,7 @@ export class StateLoader {
     for (const _ of this.#restoring()) {
       // In one go.
     }
+    findHanding(state);
     state.appliedIndex = appliedIndex;
     state.appliedTerm = appliedTerm;
     state.dirty = new Dirty();

@@ -6,7 +6,7 @@ import { newCursor } from './message-log.ts';
 import { ItemState } from './queue.ts';
 import { handOver, route } from './routing.ts';
 import type { Session, Subscription } from './session.ts';
-import { dispatch, isShared, join, leave, refill } from './sharing.ts';
+import { dispatch, endOfStep, isShared, join, leave, refill } from './sharing.ts';
 import type { CommandResult, StateSink } from './sink.ts';
 import type { State } from './state.ts';
 
@@ -173,7 +173,7 @@ export function unsubscribe(state: State, sink: StateSink, command: Unsubscribe)
       leave(state, session, filter);
       // With a hash strategy, what waited for this member is another's now.
       const group = state.groupsByName.get(filter);
-      if (group !== undefined) dispatch(state, sink, group);
+      if (group !== undefined) dispatch(state, sink, group, endOfStep(state));
     } else state.subscriptions.delete(session, filter);
     return ReasonCode.success;
   });

@@ -1,11 +1,10 @@
 import type { Connect, Disconnect } from './commands.ts';
 import { forgetDocument } from './documents.ts';
 import { invariant } from './invariant.ts';
-import { StateLimits } from './limits.ts';
 import { MessageQueue, PACKET_ID_SPAN } from './queue.ts';
 import { route } from './routing.ts';
 import { NEVER_EXPIRES, Session } from './session.ts';
-import { connected, disconnecting, isShared, leave } from './sharing.ts';
+import { connected, disconnecting, endOfStep, handOut, isShared, leave } from './sharing.ts';
 import type { CommandResult, StateSink } from './sink.ts';
 import type { State } from './state.ts';
 import { TimerKind } from './timers.ts';
@@ -157,12 +156,12 @@ function settleDue(state: State, sink: StateSink, session: Session | undefined):
 
 /**
  * Fires what is due at the cluster clock: delayed wills and session expiry in their order, then retained messages go,
- * then documents.
+ * then documents, then what share groups did not get to give out.
  * As much as `effortPerTick` allows: a hundred thousand sessions may expire in one moment, and every node stands still
  * while it applies. Timers that no longer hold cost no effort, since a restored node does not have them.
  */
 export function fireTimers(state: State, sink: StateSink): void {
-  const end = state.effort + StateLimits.effortPerTick;
+  const end = endOfStep(state);
   while (state.effort < end) {
     const timer = state.timers.popDue(state.nowMs);
     if (timer === null) break;
@@ -191,4 +190,5 @@ export function fireTimers(state: State, sink: StateSink): void {
     forgetDocument(state, sink, document);
     state.effort++;
   }
+  handOut(state, sink, end);
 }

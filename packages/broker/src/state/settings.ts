@@ -9,7 +9,7 @@ import {
   type LimitName,
   type Limits,
 } from './limits.ts';
-import { dispatch } from './sharing.ts';
+import { dispatchAll } from './sharing.ts';
 import type { StateSink } from './sink.ts';
 import type { State } from './state.ts';
 
@@ -91,5 +91,5 @@ export function restoreSettings(state: State, { limits, fullQueuePolicy }: Setti
 export function applySettings(state: State, sink: StateSink, change: SettingsChange): void {
   state.dirty.settings = true;
   restoreSettings(state, change);
-  for (const group of state.groups.values()) if (group.queue.count > 0) dispatch(state, sink, group);
+  dispatchAll(state, sink);
 }

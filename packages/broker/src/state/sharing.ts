@@ -1,5 +1,5 @@
 import { parseSharedFilter } from '@quorate/protocol';
-import type { Limits } from './limits.ts';
+import { type Limits, StateLimits } from './limits.ts';
 import type { Message } from './message.ts';
 import { ItemState, MessageQueue } from './queue.ts';
 import type { Session, Subscription } from './session.ts';
@@ -22,6 +22,7 @@ export function isShared(filter: string): boolean {
 /** A message for a share group: to one of its connected members, or into its queue. */
 export function offer(state: State, sink: StateSink, group: ShareGroup, message: Message, publisher: Session): void {
   const { queue } = group;
+  if (state.handing.has(group)) dispatch(state, sink, group, endOfStep(state));
   // Behind what waits: no member above QoS 0 has room, and one of QoS 0 takes no part in the queue.
   const waits = message.qos > 0 && queue.count > 0;
   if (!waits || group.queueing < group.members.size) {
@@ -93,18 +94,48 @@ function giveFirst(state: State, sink: StateSink, group: ShareGroup, member: Sha
   state.changingGroup(group);
   const message = group.queue.shift();
   // [MQTT-3.3.2-5]
-  if (message.expiresAtMs <= state.nowMs) sink.dropped(member.session, 'expired');
-  else give(state, sink, group, member, message);
+  if (message.expiresAtMs <= state.nowMs) {
+    state.effort++;
+    sink.dropped(member.session, 'expired');
+  } else give(state, sink, group, member, message);
   state.release(message);
 }
 
-/** Gives out of the queue what members have room for. */
-export function dispatch(state: State, sink: StateSink, group: ShareGroup): void {
+/** How far the effort of one step may go from here. */
+export function endOfStep(state: State): number {
+  return state.effort + StateLimits.effortPerTick;
+}
+
+/**
+ * Gives out of the queue what members have room for: with a hash strategy that may be all of it. As long as the effort is
+ * below `end`; the next Tick goes on with the rest.
+ */
+export function dispatch(state: State, sink: StateSink, group: ShareGroup, end: number): void {
   const { queue } = group;
   for (let message = queue.first; message !== null; message = queue.first) {
+    if (state.effort >= end) {
+      state.handing.add(group);
+      return;
+    }
     const member = pick(group, state, message, group.last, 'queueing');
-    if (member === null) return;
+    if (member === null) break;
     giveFirst(state, sink, group, member);
+  }
+  state.handing.delete(group);
+}
+
+/** Goes on with what steps before did not get to, in the same order on every node. */
+export function handOut(state: State, sink: StateSink, end: number): void {
+  if (state.handing.size === 0) return;
+  const groups = [...state.handing].sort((a, b) => a.number - b.number);
+  for (const group of groups) dispatch(state, sink, group, end);
+}
+
+/** While a state is restored. */
+export function findHanding(state: State): void {
+  for (const group of state.groups.values()) {
+    const { first } = group.queue;
+    if (first !== null && pick(group, state, first, group.last, 'queueing') !== null) state.handing.add(group);
   }
 }
 
@@ -113,7 +144,8 @@ export function refill(state: State, sink: StateSink, session: Session): void {
   const { shares } = session;
   if (shares === null) return;
   if (isHash(state.sharedStrategy)) {
-    for (const group of shares) dispatch(state, sink, group);
+    const end = endOfStep(state);
+    for (const group of shares) dispatch(state, sink, group, end);
     return;
   }
   for (let group = neediest(state, session, shares); group !== null; group = neediest(state, session, shares)) {
@@ -216,7 +248,8 @@ export function disconnecting(state: State, sink: StateSink, sessions: readonly 
     } else for (const message of messages) state.release(message);
   }
   // Not earlier: nothing is to be given to a member that goes in the same moment.
-  for (const group of affected) dispatch(state, sink, group);
+  const end = endOfStep(state);
+  for (const group of affected) dispatch(state, sink, group, end);
 }
 
 /** Takes out of a session's queue what may go to others; the references go with the messages. */
@@ -238,10 +271,16 @@ function takeBack(state: State, session: Session, returned: Map<ShareGroup, Mess
   }
 }
 
+/** Any member may have room. */
+export function dispatchAll(state: State, sink: StateSink): void {
+  const end = endOfStep(state);
+  for (const group of state.groups.values()) if (group.queue.count > 0) dispatch(state, sink, group, end);
+}
+
 /** The cluster shares by another strategy from here on. What waits is given out by it; what was given stays. */
 export function setSharedStrategy(state: State, sink: StateSink, strategy: SharedStrategy): void {
   if (state.sharedStrategy === strategy) return;
   state.dirty.sharedStrategy = true;
   state.sharedStrategy = strategy;
-  for (const group of state.groups.values()) if (group.queue.count > 0) dispatch(state, sink, group);
+  dispatchAll(state, sink);
 }

@@ -111,6 +111,11 @@ export class State {
   readonly groups = new Map<number, ShareGroup>();
   /** The same by their whole filter. */
   readonly groupsByName = new Map<string, ShareGroup>();
+  /**
+   * Share groups with messages that a member has room for, and that one step did not get to; others may be in it, too.
+   * Not replicated: it follows from the rest.
+   */
+  readonly handing = new Set<ShareGroup>();
   sharedStrategy: SharedStrategy = DEFAULT_SHARED_STRATEGY;
   readonly limits: Limits = defaultLimits();
   /** What a full queue gives up while its client is away. */
@@ -127,13 +132,16 @@ export class State {
   effort = 0;
 
   /**
-   * Whether something is due at the cluster clock that the last Tick did not come to. The leader asks, to propose the
+   * Whether something is due at the cluster clock, or to be given out, that the last Tick did not come to. The leader asks, to propose the
    * next one; the state does not depend on the answer, which may be true a Tick too long.
    */
   get hasDue(): boolean {
     const { nowMs } = this;
     return (
-      this.timers.firstDueMs <= nowMs || this.retained.firstExpiryMs <= nowMs || this.documents.firstExpiryMs <= nowMs
+      this.handing.size > 0 ||
+      this.timers.firstDueMs <= nowMs ||
+      this.retained.firstExpiryMs <= nowMs ||
+      this.documents.firstExpiryMs <= nowMs
     );
   }
 
@@ -203,6 +211,7 @@ export class State {
     if (this.pending !== null) this.pending.keepGroup(group);
     this.dirty.groups.delete(group);
     this.groups.delete(group.number);
+    this.handing.delete(group);
     this.groupsByName.delete(group.name);
     this.subscriptions.deleteGroup(group);
     if (group.stored) this.dirty.removedGroups.push({ number: group.number, ids: [...group.queue.gone] });

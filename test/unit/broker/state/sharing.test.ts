@@ -1,7 +1,14 @@
-import { ItemState, type SharedStrategy, writeBegin, writeNodeDown, writeSharedStrategy } from '@quorate/broker';
+import {
+  ItemState,
+  type SharedStrategy,
+  writeBegin,
+  writeNodeDown,
+  writeSharedStrategy,
+  writeTick,
+} from '@quorate/broker';
 import { assert, suite } from '../../../support/suite.ts';
 import { checkConsistency } from './support/digest.ts';
-import { setLimit } from './support/limits.ts';
+import { setLimit, withLimit } from './support/limits.ts';
 import { Bench, PERSISTENT } from './support/log.ts';
 
 /* DESIGN.md of the broker, "Shared subscriptions"; MQTT 5.0 section 4.8.2. */
@@ -193,6 +200,32 @@ test('a member holds no more than it may be sent; what it settles makes room, ol
   assert.is(has(bench, 'a'), '4', 'the limit of the cluster counts too');
   settleFirst(bench, 'a');
   assert.is(has(bench, 'a'), '5');
+});
+
+test('a long queue is given out in steps, in order, and the same after a restart', () => {
+  const bench = benchOf('hash_topic');
+  member(bench, 'a', PERSISTENT);
+  bench.disconnect('a');
+  publish(bench, '1 2 3 4 5 6 7 8');
+  withLimit('effortPerTick', 3, () => {
+    bench.connect('a', PERSISTENT);
+    assert.equal([has(bench, 'a'), kept(bench)], ['1 2 3', '4 5 6 7 8']);
+    assert.ok(bench.state.hasDue);
+    bench.restart();
+    assert.ok(bench.state.hasDue, 'a restored node knows that there is more');
+    bench.on('a', writeTick);
+    assert.equal([has(bench, 'a'), kept(bench)], ['1 2 3 4 5 6', '7 8']);
+    publish(bench, '9');
+    assert.equal([has(bench, 'a'), kept(bench)], ['1 2 3 4 5 6 7 8 9', ''], 'behind what waits');
+    assert.not(bench.state.hasDue);
+    bench.disconnect('a');
+    publish(bench, '10 11 12 13');
+    bench.connect('a', PERSISTENT);
+    bench.disconnect('a');
+    bench.on('a', writeTick);
+    assert.not(bench.state.hasDue, 'nobody is there to be given the rest');
+  });
+  checkConsistency(bench.state);
 });
 
 test('nobody is connected: the group queues as one, and gives to whoever comes', () => {

@@ -179,8 +179,10 @@ function checkGroups(state: State): void {
     if (group.queueing === 0) assert.is(queue.count, 0, `${name} keeps messages for nobody`);
     const { first } = queue;
     const able = first === null ? null : pick(group, state, first, group.last, 'queueing');
-    assert.is(able, null, `a message of ${name} is stranded while ${able?.session.clientId} has room`);
+    const isStranded = able !== null && !state.handing.has(group);
+    assert.not(isStranded, `a message of ${name} is stranded while ${able?.session.clientId} has room`);
   }
+  for (const group of state.handing) assert.is(state.groups.get(group.number), group, 'a group that is gone');
   const shares = [...state.sessions.values()].reduce((sum, { shares: own }) => sum + (own?.length ?? 0), 0);
   assert.is(shares, members);
   assert.is(state.subscriptions.sharedCount, members);
