@@ -30,13 +30,19 @@ const VERSIONS: readonly Version[] = [
   { name: 'MQTT 5', options: { protocolVersion: 5 } },
 ];
 
+/** The nodes of other tests may start at the same time. */
+const READY_MS = 60_000;
+
 let cluster: TestCluster;
 let clients: MqttClient[] = [];
 let serial = 0;
 
-test.before(async () => {
-  cluster = await startCluster({ readyTimeoutMs: 60_000 });
-});
+test.before(
+  async () => {
+    cluster = await startCluster({ readyTimeoutMs: READY_MS });
+  },
+  { timeoutMs: 2 * READY_MS },
+);
 test.after.each(async () => {
   await Promise.all(clients.map((client) => disconnect(client, true)));
   clients = [];
