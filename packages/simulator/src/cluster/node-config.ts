@@ -4,6 +4,7 @@ import { loadConfig, type NodeConfig } from '@quorate/node/runtime';
 export interface NodeTuning {
   readonly electionTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
+  readonly tickIntervalMs: number;
   readonly leaseMs: number;
   readonly gracePeriodMs: number;
   readonly receiveMaximum: number;
@@ -26,7 +27,7 @@ export function peerAddressOf(id: string): string {
 
 /** The configuration of one node; what a seed does not choose has its default. One that is not in `ids` waits to be joined. */
 export function nodeConfig(id: string, ids: readonly string[], tuning: NodeTuning): NodeConfig {
-  const { electionTimeoutMs, heartbeatIntervalMs, maxAppendBytes, maxInflightAppends } = tuning;
+  const { electionTimeoutMs, heartbeatIntervalMs, tickIntervalMs, maxAppendBytes, maxInflightAppends } = tuning;
   const { leaseMs, gracePeriodMs, receiveMaximum, maxInflightMessages, checkpointIntervalMs } = tuning;
   const { compactEntries, keepLogBytes } = tuning;
   const config = loadConfig({
@@ -35,7 +36,7 @@ export function nodeConfig(id: string, ids: readonly string[], tuning: NodeTunin
       dataDir: 'none',
       cluster: Object.fromEntries(ids.map((member) => [member, peerAddressOf(member)])),
       peer: peerAddressOf(id),
-      raft: { electionTimeoutMs, heartbeatIntervalMs, maxAppendBytes, maxInflightAppends },
+      raft: { electionTimeoutMs, heartbeatIntervalMs, tickIntervalMs, maxAppendBytes, maxInflightAppends },
       serving: { leaseMs, gracePeriodMs },
       limits: { receiveMaximum, maxInflightMessages, maxOutgoingBufferBytes: OUTGOING_BUFFER_BYTES },
       checkpoint: { intervalMs: checkpointIntervalMs, compactEntries, keepLogBytes },
