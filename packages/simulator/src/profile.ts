@@ -47,7 +47,7 @@ export function drawProfile(rng: Rng): Profile {
       receiveMaximum: rng.pick([2, 10, 100, 1_024]),
       maxInflightMessages,
       checkpointIntervalMs: rng.pick([100, 300, 1_000, 3_000]),
-      maxAppendBytes: rng.pick([4 * 1024, 64 * 1024, 1024 * 1024]),
+      maxAppendBytes: rng.pick([128, 512, 4 * 1024, 64 * 1024, 1024 * 1024]),
       maxInflightAppends: rng.pick([1, 4, 64]),
       compactEntries: rng.pick([1, 16, 128, 4_096]),
       recentLogBytes: rng.pick([0, 2 * 1024, 64 * 1024]),

@@ -9,7 +9,7 @@ import { Reference } from './reference.ts';
 import { StateDigest } from './state-digest.ts';
 
 /** Every so many entries the whole state of a node is compared. */
-const COMPARE_EVERY = 32;
+const COMPARE_EVERY = 8;
 /** A state of more records than this for each entry since the last comparison waits: long queues would cost more than all else. */
 const RECORDS_PER_ENTRY = 32;
 

@@ -234,7 +234,12 @@ export class Client implements ClientEnd {
   #ping(): void {
     if (this.wire === null) return;
     if (this.#world.nowMs - this.#lastHeardMs > SILENCE_MS && this.live) this.drop('server is silent', true);
-    else if (this.live && this.#reading === null) this.send({ cmd: 'pingreq' });
+    else this.ping();
+  }
+
+  /** Something that the server answers, now. */
+  ping(): void {
+    if (this.live && this.#reading === null) this.send({ cmd: 'pingreq' });
   }
 
   #packet(packet: Packet): void {
