@@ -76,6 +76,8 @@ export class Client implements ClientEnd {
   #quota = 0;
   #node: SimulatedNode;
   #stopped = false;
+  /** It goes when the next message comes, without taking it: that one must be sent again. */
+  #leavesWithNext = false;
   /** The register being read, and what has come of it. */
   #reading: { readonly topic: string; readonly askedMs: number; subscribed: boolean; value: string | null } | null =
     null;
@@ -219,6 +221,10 @@ export class Client implements ClientEnd {
 
   #leave(): void {
     if (this.wire === null || !this.options.busy()) return;
+    if (this.plan.subscriptions.length > 0 && this.#rng.chance(0.5)) {
+      this.#leavesWithNext = true;
+      return;
+    }
     const how = this.#rng.unit();
     if (how < 0.35) this.break();
     else if (how < 0.6) this.drop('leaves', false);
@@ -249,7 +255,10 @@ export class Client implements ClientEnd {
     } else if (packet.cmd === 'pingresp') this.#endRead();
     else if (packet.cmd === 'suback') this.#suback(packet.messageId ?? 0, Number(packet.granted[0]));
     else if (packet.cmd === 'unsuback') this.#unsuback(packet.messageId ?? 0);
-    else receive(this, packet);
+    else if (packet.cmd === 'publish' && this.#leavesWithNext) {
+      this.#leavesWithNext = false;
+      this.drop('leaves with a message', this.#rng.chance(0.5));
+    } else receive(this, packet);
   }
 
   #connack(sessionPresent: boolean, code: number): void {
