@@ -156,6 +156,7 @@ export class Cluster {
   }
 
   heal(): void {
+    this.#changeBegun = [];
     this.normalNetwork();
     for (const node of this.nodes) {
       this.normalDisk(node);
