@@ -46,7 +46,7 @@ async function runSeeds(copy: string, { seconds }: HuntOptions, search: Search):
   let child: ChildProcess | null = null;
   while (search.next < search.end) {
     const seed = search.next++;
-    child ??= fork(join(copy, 'seed-runner.js'), [], { execArgv: [] });
+    child ??= fork(join(copy, 'seed-runner.js'), [], { execArgv: ['--max-semi-space-size=64'] });
     const { violation } = await runSeed(child, { seed, seconds });
     if (violation === null) continue;
     if (seed < search.end) {

@@ -86,6 +86,8 @@ class Simulation {
   /** By name of the client and payload or topic: when a register's write was sent first. */
   readonly #registerWrites = new Map<string, number>();
   #busy = true;
+  /** Connections, publications, subscriptions and reads that clients have begun or ended. */
+  #operations = 0;
 
   constructor(options: SimulationOptions) {
     this.world = new World(options.seed, options.trace ?? false);
@@ -138,6 +140,7 @@ class Simulation {
       configurations: this.#configurations,
       operators: this.#operators,
       everyMs: profile.faultEveryMs,
+      operations: () => this.#operations,
       leftOut: options.leftOut ?? new Set(),
     });
   }
@@ -257,6 +260,7 @@ class Simulation {
     const { world } = this;
     return {
       connecting: (client) => {
+        this.#operations++;
         if (client.wire !== null) this.#serving.connected(client, client.wire);
       },
       accepted: (client, sessionPresent) => {
@@ -270,6 +274,7 @@ class Simulation {
         this.#sessions.disconnected(client, graceful, closedMs);
       },
       publishing: (client, { topic, payload, qos, retain, expirySec }, again) => {
+        this.#operations++;
         if (retain && !again) this.#registerWrites.set(`${client.name} ${payload} ${topic}`, world.nowMs);
         this.#deliveries.publishing(client, topic, payload, qos, expirySec > 0);
         this.#shares.publishing(client, topic, payload, qos, expirySec > 0);
@@ -286,6 +291,7 @@ class Simulation {
         world.count('QoS 2 messages in doubt');
       },
       subscribed: (client, filter, qos) => {
+        this.#operations++;
         if (client.plan.clientId === 'watcher') this.#sessions.watching();
         this.#deliveries.subscribed(client, filter, qos);
         this.#shares.subscribed(client, filter);

@@ -45,6 +45,10 @@ export class DeliveryChecker {
   readonly #streams = new Map<string, Publication[]>();
   readonly #inboxes = new Map<string, Inbox>();
   readonly #standing = new Map<string, Standing[]>();
+  /** Those of `#publications` that somebody may have to get, in their order. */
+  readonly #lasting: Publication[] = [];
+  /** By client id: how many of `#lasting`, from the first on, need not be looked at again. */
+  readonly #settled = new Map<string, number>();
   delivered = 0;
 
   constructor(nowMs: () => number, isInLog: (payload: string) => boolean) {
@@ -70,6 +74,7 @@ export class DeliveryChecker {
     const publication = { publisher, stream, topic, payload, qos, place, sentMs, expires, ...state };
     stream.push(publication);
     this.#publications.set(payload, publication);
+    if (qos > 0 && !expires) this.#lasting.push(publication);
   }
 
   #stream(publisher: Client, topic: string): Publication[] {
@@ -158,16 +163,27 @@ export class DeliveryChecker {
     const missing: string[] = [];
     for (const [clientId, standing] of this.#standing) {
       const counts = this.#inboxes.get(clientId)?.counts;
-      for (const [payload, { topic, qos, sentMs, acknowledged, expires }] of this.#publications) {
-        if (!acknowledged || qos === 0 || expires || (counts?.get(payload) ?? 0) > 0) continue;
-        const matches = standing.some(
-          (other) => other.qos > 0 && other.sinceMs < sentMs && topicMatches(other.filter, topic),
-        );
-        if (matches)
-          missing.push(`${clientId} has not got ${payload} (${topic}, QoS ${qos}, sent at ${Math.round(sentMs)})`);
-        if (missing.length >= limit) return missing;
+      // What it has got it has for ever, and of what was sent too early for it nothing is asked later.
+      let settled = this.#settled.get(clientId) ?? 0;
+      let unbroken = true;
+      for (let at = settled; at < this.#lasting.length; at++) {
+        const publication = this.#lasting[at] as Publication;
+        const { payload, topic, qos, sentMs, acknowledged } = publication;
+        const due = counts?.has(payload) !== true && isFor(standing, publication);
+        if (unbroken && !due) settled = at + 1;
+        else unbroken = false;
+        if (!due || !acknowledged) continue;
+        missing.push(`${clientId} has not got ${payload} (${topic}, QoS ${qos}, sent at ${Math.round(sentMs)})`);
+        if (missing.length >= limit) break;
       }
+      this.#settled.set(clientId, settled);
+      if (missing.length >= limit) return missing;
     }
     return missing;
   }
+}
+
+/** Whether one of the subscriptions, of which none began later than now, must bring it. */
+function isFor(standing: readonly Standing[], { sentMs, topic }: Publication): boolean {
+  return standing.some(({ filter, qos, sinceMs }) => qos > 0 && sinceMs < sentMs && topicMatches(filter, topic));
 }

@@ -9,7 +9,9 @@ import { Reference } from './reference.ts';
 import { StateDigest } from './state-digest.ts';
 
 /** Every so many entries the whole state of a node is compared. */
-const COMPARE_EVERY = 32;
+const COMPARE_EVERY = 8;
+/** A state of more records than this for each entry since the last comparison waits: long queues would cost more than all else. */
+const RECORDS_PER_ENTRY = 32;
 
 /** What Raft promises (Raft paper, figure 3), and that replicas which applied the same entries are the same. */
 export class LogChecker {
@@ -21,6 +23,8 @@ export class LogChecker {
   readonly #digest = new StateDigest();
   /** What the reference was at an index, as a digest. */
   readonly #states = new Map<number, number>();
+  /** No digest is made before this index. */
+  #digestFrom = 0;
   /** Highest term that each process was seen in. */
   readonly #terms = new Map<string, number>();
   statesCompared = 0;
@@ -30,7 +34,7 @@ export class LogChecker {
     this.#reference = reference;
     this.#configurations = configurations;
     reference.onCheckpoint = (index) => {
-      this.#states.set(index, this.#digest.of(reference.state));
+      if (index >= this.#digestFrom) this.#takeDigest(index);
     };
   }
 
@@ -49,7 +53,7 @@ export class LogChecker {
     broker.apply = (entry) => {
       this.#check(node, entry);
       apply(entry);
-      if (entry.index % COMPARE_EVERY === 0) this.compareState(node, replica);
+      if (entry.index % COMPARE_EVERY === 0 && this.#states.has(entry.index)) this.compareState(node, replica);
     };
     const restore = broker.restore.bind(broker);
     broker.restore = (state) => {
@@ -135,7 +139,13 @@ export class LogChecker {
     // The data may be a view of something larger that changes later.
     this.#applied.push({ index, term, stampMs: entry.stampMs, data: Uint8Array.from(entry.data) });
     this.#reference.apply(entry);
-    if (index % COMPARE_EVERY === 0) this.#states.set(index, this.#digest.of(this.#reference.state));
+    if (index % COMPARE_EVERY === 0 && index >= this.#digestFrom) this.#takeDigest(index);
+  }
+
+  /** Of the reference, which has applied `index`. */
+  #takeDigest(index: number): void {
+    this.#states.set(index, this.#digest.of(this.#reference.state));
+    this.#digestFrom = index + Math.floor(this.#digest.records / RECORDS_PER_ENTRY);
   }
 
   /** To the state machine a configuration is an empty entry: what it was stands on the disks. */

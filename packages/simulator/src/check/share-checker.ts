@@ -5,6 +5,7 @@ import { demand } from '../world/violation.ts';
 
 /** A message that may come to share groups. */
 interface Publication {
+  readonly payload: string;
   readonly topic: string;
   readonly qos: 1 | 2;
   readonly sentMs: number;
@@ -22,12 +23,16 @@ interface Group {
   losesQoS2: boolean;
   /** Deliveries by payload, over all members. */
   readonly counts: Map<string, number>;
+  /** How many publications, from the first on, need not be looked at again: they came, or it need not get them. */
+  settled: number;
 }
 
 /** Shared subscriptions: each message to one member, QoS 2 once, and nothing acknowledged is stranded. */
 export class ShareChecker {
   readonly #nowMs: () => number;
   readonly #publications = new Map<string, Publication>();
+  /** The same in their order. */
+  readonly #ordered: Publication[] = [];
   readonly #groups = new Map<string, Group>();
   delivered = 0;
 
@@ -44,7 +49,9 @@ export class ShareChecker {
   publishing({ plan }: Client, topic: string, payload: string, qos: 0 | 1 | 2, expires: boolean): void {
     if (payload === '' || qos === 0 || expires || this.#publications.has(payload)) return;
     const once = qos === 2 && !plan.clean && plan.expirySec === null;
-    this.#publications.set(payload, { topic, qos, once, sentMs: this.#nowMs(), acknowledged: false });
+    const publication = { payload, topic, qos, once, sentMs: this.#nowMs(), acknowledged: false };
+    this.#publications.set(payload, publication);
+    this.#ordered.push(publication);
   }
 
   acknowledged(payload: string): void {
@@ -63,7 +70,7 @@ export class ShareChecker {
   #groupOf(name: string, filter: string): Group {
     let group = this.#groups.get(name);
     if (group === undefined) {
-      group = { filter, sinceMs: Number.POSITIVE_INFINITY, losesQoS2: false, counts: new Map() };
+      group = { filter, sinceMs: Number.POSITIVE_INFINITY, losesQoS2: false, counts: new Map(), settled: 0 };
       this.#groups.set(name, group);
     }
     return group;
@@ -87,13 +94,24 @@ export class ShareChecker {
   /** Acknowledged messages that no member of a group has got yet: at most `limit` of them, as sentences. */
   missing(limit: number): string[] {
     const missing: string[] = [];
-    for (const [name, { filter, sinceMs, losesQoS2, counts }] of this.#groups) {
-      for (const [payload, { topic, qos, sentMs, acknowledged }] of this.#publications) {
+    for (const [name, group] of this.#groups) {
+      let unbroken = true;
+      for (let at = group.settled; at < this.#ordered.length; at++) {
         if (missing.length >= limit) return missing;
-        if (!acknowledged || sentMs <= sinceMs || (qos === 2 && losesQoS2) || counts.has(payload)) continue;
-        if (topicMatches(filter, topic)) missing.push(`nobody of ${name} has got ${payload} (${topic}, QoS ${qos})`);
+        const publication = this.#ordered[at] as Publication;
+        const due = isDue(group, publication);
+        if (unbroken && !due) group.settled = at + 1;
+        else unbroken = false;
+        const { payload, topic, qos, acknowledged } = publication;
+        if (due && acknowledged) missing.push(`nobody of ${name} has got ${payload} (${topic}, QoS ${qos})`);
       }
     }
     return missing;
   }
+}
+
+/** Whether a group has yet to get a message once that is acknowledged. */
+function isDue({ filter, sinceMs, losesQoS2, counts }: Group, { payload, topic, qos, sentMs }: Publication): boolean {
+  if (sentMs <= sinceMs || (qos === 2 && losesQoS2) || counts.has(payload)) return false;
+  return topicMatches(filter, topic);
 }

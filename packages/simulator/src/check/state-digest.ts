@@ -18,10 +18,17 @@ export class StateDigest {
   #b = 0;
   #sumA = 0;
   #sumB = 0;
+  #records = 0;
+
+  /** How many records and messages the last state had: what its digest cost. */
+  get records(): number {
+    return this.#records;
+  }
 
   of(state: State): number {
     this.#sumA = 0;
     this.#sumB = 0;
+    this.#records = 0;
     this.#begin(1);
     this.#value(state.nowMs);
     this.#value(state.appliedIndex);
@@ -61,6 +68,7 @@ export class StateDigest {
   #begin(kind: number): void {
     this.#a = kind;
     this.#b = ~kind;
+    this.#records++;
   }
 
   #end(): void {
@@ -199,6 +207,7 @@ export class StateDigest {
 
   #message(message: Message): void {
     const { id, topic, qos, retain, expiresAtMs, payload, publisherHash } = message;
+    this.#records++;
     this.#number(id);
     this.#string(topic);
     this.#word(qos);

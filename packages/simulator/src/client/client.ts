@@ -49,6 +49,9 @@ const CONNACK_TIMEOUT_MS = 6_000;
 const PING_MS = 1_000;
 const SILENCE_MS = 4_000;
 const KEEP_ALIVE_SEC = 3;
+/** Of those who publish one message at a time: how many they publish all the same, and how often. */
+const SMALL_BURST = 8;
+const SMALL_BURST_CHANCE = 0.1;
 
 /** A simulated MQTT client: real packets, and the client's side of QoS 1 and 2 across reconnects. */
 export class Client implements ClientEnd {
@@ -73,6 +76,8 @@ export class Client implements ClientEnd {
   #quota = 0;
   #node: SimulatedNode;
   #stopped = false;
+  /** It goes when the next message comes, without taking it: that one must be sent again. */
+  #leavesWithNext = false;
   /** The register being read, and what has come of it. */
   #reading: { readonly topic: string; readonly askedMs: number; subscribed: boolean; value: string | null } | null =
     null;
@@ -91,10 +96,10 @@ export class Client implements ClientEnd {
   start(): void {
     this.#world.after(this.#rng.between(0, 2_000), () => this.#connect());
     this.#loop(PING_MS, () => this.#ping());
-    const { publishes, reads, churns, leavesEveryMs } = this.plan;
+    const { publishes, reads, churns, everyMs, leavesEveryMs } = this.plan;
     if (publishes !== null) this.#loop(publishes.everyMs, () => this.#publish());
-    if (reads.length > 0) this.#loop(300, () => this.#startRead());
-    if (churns) this.#loop(700, () => this.#churn());
+    if (reads.length > 0) this.#loop(everyMs, () => this.#startRead());
+    if (churns) this.#loop(everyMs, () => this.#churn());
     this.#loop(leavesEveryMs, () => this.#leave());
   }
 
@@ -211,12 +216,15 @@ export class Client implements ClientEnd {
   }
 
   #retry(): void {
-    const longest = this.plan.contends ? 300 : 1_000;
-    this.#world.after(this.#rng.skewed(5, longest), () => this.#connect());
+    this.#world.after(this.#rng.skewed(5, this.plan.longestRetryMs), () => this.#connect());
   }
 
   #leave(): void {
     if (this.wire === null || !this.options.busy()) return;
+    if (this.plan.subscriptions.length > 0 && this.#rng.chance(0.5)) {
+      this.#leavesWithNext = true;
+      return;
+    }
     const how = this.#rng.unit();
     if (how < 0.35) this.break();
     else if (how < 0.6) this.drop('leaves', false);
@@ -232,7 +240,12 @@ export class Client implements ClientEnd {
   #ping(): void {
     if (this.wire === null) return;
     if (this.#world.nowMs - this.#lastHeardMs > SILENCE_MS && this.live) this.drop('server is silent', true);
-    else if (this.live && this.#reading === null) this.send({ cmd: 'pingreq' });
+    else this.ping();
+  }
+
+  /** Something that the server answers, now. */
+  ping(): void {
+    if (this.live && this.#reading === null) this.send({ cmd: 'pingreq' });
   }
 
   #packet(packet: Packet): void {
@@ -242,7 +255,10 @@ export class Client implements ClientEnd {
     } else if (packet.cmd === 'pingresp') this.#endRead();
     else if (packet.cmd === 'suback') this.#suback(packet.messageId ?? 0, Number(packet.granted[0]));
     else if (packet.cmd === 'unsuback') this.#unsuback(packet.messageId ?? 0);
-    else receive(this, packet);
+    else if (packet.cmd === 'publish' && this.#leavesWithNext) {
+      this.#leavesWithNext = false;
+      this.drop('leaves with a message', this.#rng.chance(0.5));
+    } else receive(this, packet);
   }
 
   #connack(sessionPresent: boolean, code: number): void {
@@ -304,8 +320,10 @@ export class Client implements ClientEnd {
   #publish(): void {
     const { publishes } = this.plan;
     if (!this.live || publishes === null || !this.options.busy()) return;
-    const burst = this.#rng.chance(0.1) ? 1 + this.#rng.below(8) : 1;
-    for (let i = 0; i < burst && this.session.outgoing.size < publishes.window; i++) {
+    const { atOnce } = publishes;
+    const most = atOnce === 1 && this.#rng.chance(SMALL_BURST_CHANCE) ? SMALL_BURST : atOnce;
+    const count = 1 + this.#rng.below(most);
+    for (let i = 0; i < count && this.session.outgoing.size < publishes.window; i++) {
       const topic = this.#rng.pick(publishes.topics);
       const qos = this.#rng.pick(publishes.qos);
       const clears = publishes.retain && this.#rng.chance(0.1);

@@ -21,8 +21,12 @@ export interface ClientPlan {
   readonly reads: readonly string[];
   /** At which QoS: what comes at QoS 1 waits for what the client has not acknowledged, and the answer to a ping does not. */
   readonly readQos: readonly (0 | 1)[];
+  /** Who churns or reads does so about this often. */
+  readonly everyMs: number;
   /** Goes away on its own about this often, and how: most of the time without saying goodbye. */
   readonly leavesEveryMs: number;
+  /** Connects again after at most this time, mostly much sooner. */
+  readonly longestRetryMs: number;
   /** Shares its client id with others, which all connect again and again. */
   readonly contends: boolean;
 }
@@ -31,6 +35,8 @@ export interface PublishPlan {
   readonly topics: readonly string[];
   readonly qos: readonly (0 | 1 | 2)[];
   readonly everyMs: number;
+  /** Up to so many each time; with 1 a few all the same, now and then. */
+  readonly atOnce: number;
   /** Not acknowledged at one time. */
   readonly window: number;
   readonly retain: boolean;

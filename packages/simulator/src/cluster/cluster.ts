@@ -39,6 +39,7 @@ export class Cluster {
   readonly #used = new Set<SimulatedNode>();
   /** By node: the configuration that it acts by, as last seen. */
   readonly #believed = new Map<string, Configuration>();
+  #changeBegun: ((leader: SimulatedNode) => void)[] = [];
 
   constructor(options: ClusterOptions) {
     const { world, rng, size, spares, tuning, drift, wire } = options;
@@ -99,6 +100,28 @@ export class Cluster {
     return this.#used.has(node);
   }
 
+  /**
+   * No other of the first members knows any more that there is a cluster. Without what it has they would all be as new and,
+   * started with the same list of members as ever, found a second cluster when those who joined later are not heard.
+   */
+  isLastToKnow(node: SimulatedNode): boolean {
+    const knowing = this.machines.filter(
+      (each) => this.founders.includes(each.id) && each.clusterId !== null && !each.mayDoubt,
+    );
+    return knowing.length === 1 && knowing[0] === node;
+  }
+
+  /** Tells once of the next leader that has appended a configuration, before anybody else can have heard of it. */
+  onChangeBegun(listener: (leader: SimulatedNode) => void): void {
+    this.#changeBegun.push(listener);
+  }
+
+  #beginsChange(leader: SimulatedNode): void {
+    const listeners = this.#changeBegun;
+    this.#changeBegun = [];
+    for (const listener of listeners) listener(leader);
+  }
+
   start(): void {
     for (const node of this.nodes) this.#options.world.after(this.#options.rng.between(0, 500), () => node.start());
   }
@@ -133,6 +156,7 @@ export class Cluster {
   }
 
   heal(): void {
+    this.#changeBegun = [];
     this.normalNetwork();
     for (const node of this.nodes) {
       this.normalDisk(node);
@@ -154,12 +178,14 @@ export class Cluster {
         watcher.started(node, replica, recovered);
       },
       stepped: (node, replica) => {
-        const { configuration } = replica.status;
-        if (this.#believed.get(node.id) !== configuration) {
+        const { configuration, configurationCommitted, role } = replica.status;
+        const changed = this.#believed.get(node.id) !== configuration;
+        if (changed) {
           this.#believed.set(node.id, configuration);
           this.#reach();
         }
         watcher.stepped(node, replica);
+        if (changed && role === 'leader' && configurationCommitted === false) this.#beginsChange(node);
       },
       ended: (node) => {
         this.#reach();

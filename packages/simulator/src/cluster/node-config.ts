@@ -4,11 +4,13 @@ import { loadConfig, type NodeConfig } from '@quorate/node/runtime';
 export interface NodeTuning {
   readonly electionTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
+  readonly tickIntervalMs: number;
   readonly leaseMs: number;
   readonly gracePeriodMs: number;
   readonly receiveMaximum: number;
   readonly maxInflightMessages: number;
   readonly checkpointIntervalMs: number;
+  /** Less than a configuration may have: messages here are small, and one append is to be many or few entries. */
   readonly maxAppendBytes: number;
   readonly maxInflightAppends: number;
   readonly compactEntries: number;
@@ -26,21 +28,21 @@ export function peerAddressOf(id: string): string {
 
 /** The configuration of one node; what a seed does not choose has its default. One that is not in `ids` waits to be joined. */
 export function nodeConfig(id: string, ids: readonly string[], tuning: NodeTuning): NodeConfig {
-  const { electionTimeoutMs, heartbeatIntervalMs, maxAppendBytes, maxInflightAppends } = tuning;
+  const { electionTimeoutMs, heartbeatIntervalMs, tickIntervalMs, maxInflightAppends } = tuning;
   const { leaseMs, gracePeriodMs, receiveMaximum, maxInflightMessages, checkpointIntervalMs } = tuning;
-  const { compactEntries, keepLogBytes } = tuning;
+  const { compactEntries, keepLogBytes, maxAppendBytes, recentLogBytes } = tuning;
   const config = loadConfig({
     values: {
       nodeId: id,
       dataDir: 'none',
       cluster: Object.fromEntries(ids.map((member) => [member, peerAddressOf(member)])),
       peer: peerAddressOf(id),
-      raft: { electionTimeoutMs, heartbeatIntervalMs, maxAppendBytes, maxInflightAppends },
+      raft: { electionTimeoutMs, heartbeatIntervalMs, tickIntervalMs, maxInflightAppends },
       serving: { leaseMs, gracePeriodMs },
       limits: { receiveMaximum, maxInflightMessages, maxOutgoingBufferBytes: OUTGOING_BUFFER_BYTES },
       checkpoint: { intervalMs: checkpointIntervalMs, compactEntries, keepLogBytes },
       sysIntervalSec: 0,
     },
   });
-  return { ...config, raft: { ...config.raft, recentLogBytes: tuning.recentLogBytes } };
+  return { ...config, raft: { ...config.raft, maxAppendBytes, recentLogBytes } };
 }

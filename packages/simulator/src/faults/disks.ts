@@ -86,7 +86,7 @@ function loseTail({ rng }: FaultContext, node: SimulatedNode): boolean {
 
 /**
  * A node loses what it had, all of it or some. Never when no majority of the members would have everything that was
- * acknowledged: nothing could bring that back, and nothing promises it.
+ * acknowledged: nothing could bring that back, and nothing promises it. Nor the last of the first members that has anything.
  */
 function lose(context: FaultContext, what: string, damage: (node: SimulatedNode) => boolean): void {
   const { world, rng, later } = context;
@@ -106,6 +106,7 @@ function lose(context: FaultContext, what: string, damage: (node: SimulatedNode)
 }
 
 function mayLose({ cluster, configurations }: FaultContext, node: SimulatedNode): boolean {
+  if (cluster.isLastToKnow(node)) return false;
   const inForce = configurations.inForce();
   return inForce.every((configuration) =>
     hasQuorum(configuration, (id) => {

@@ -22,9 +22,14 @@ export const FAULT_KINDS: readonly string[] = Object.keys(FAULTS);
 export interface FaultInjectorOptions extends Omit<FaultContext, 'later'> {
   /** Between two faults, on average. */
   readonly everyMs: number;
+  /** What clients have done so far. */
+  readonly operations: () => number;
   /** Numbers of faults that are left out; everything else is drawn as if they were not. */
   readonly leftOut: ReadonlySet<number>;
 }
+
+/** How faults are counted that clients did something in the second after. */
+export const FAULTS_AT_WORK = 'faults with clients at work';
 
 /** One fault of a run. */
 export interface InjectedFault {
@@ -34,6 +39,8 @@ export interface InjectedFault {
   readonly atMs: number;
 }
 
+/** Most faults last longer. */
+const AT_WORK_MS = 1_000;
 /** A seed leaves out this share of the kinds. */
 const LEFT_OUT = 0.35;
 
@@ -80,6 +87,7 @@ export class FaultInjector {
     world.count(name);
     world.note('fault', name, `#${number}`);
     this.injected.push({ number, name, atMs: world.nowMs });
+    this.#watchClients();
     FAULTS[name]?.inject({
       ...this.#options,
       rng,
@@ -88,6 +96,15 @@ export class FaultInjector {
           if (!this.#healed) end();
         });
       },
+    });
+  }
+
+  /** A fault that nothing goes on during finds nothing. */
+  #watchClients(): void {
+    const { world, operations } = this.#options;
+    const before = operations();
+    world.after(AT_WORK_MS, () => {
+      if (operations() > before) world.count(FAULTS_AT_WORK);
     });
   }
 

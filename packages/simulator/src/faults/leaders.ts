@@ -1,3 +1,4 @@
+import { isMember } from '@quorate/consensus';
 import type { SimulatedNode } from '../cluster/simulated-node.ts';
 import type { FaultContext, Faults } from './context.ts';
 import { changeMembers } from './members.ts';
@@ -5,6 +6,8 @@ import { changeMembers } from './members.ts';
 /** How often a leader is looked at that is to be cut off at the right moment, and how many times. */
 const LOOK_MS = 10;
 const LOOKS = 400;
+/** A change that was asked for has begun by then, or there is none. */
+const EXPECTED_WITHIN_MS = 5_000;
 
 /** What happens to whoever leads at the moment: logs that differ, and leaders who do not know that they are none, come of it. */
 export const LEADER_FAULTS: Faults = {
@@ -61,15 +64,44 @@ function leaderOf({ cluster }: FaultContext): SimulatedNode | undefined {
   return leaders.sort((a, b) => termOf(b) - termOf(a))[0];
 }
 
+/** At the moment at which it appends the configuration, or when others have it already. */
 function cutOffInChange(context: FaultContext, looks: number): void {
-  const { rng, later } = context;
-  const leader = leaderOf(context);
-  if (leader?.replica?.status.configurationCommitted === false) {
-    isolateMostly(context, leader, 0.3);
-    later(500, 4_000, () => unblock(context, leader));
-  } else if (looks > 0) {
-    later(LOOK_MS, LOOK_MS + rng.unit(), () => cutOffInChange(context, looks - 1));
+  const { cluster, rng, later } = context;
+  const cutOff = (leader: SimulatedNode, confided: number): void => {
+    isolateMostly(context, leader, confided);
+    // For so long that the others have another leader by then, whose entry takes that place.
+    const awayMs = rng.between(1_500, 4_000);
+    later(awayMs, awayMs, () => unblock(context, leader));
+    // Without whom the next leader does not begin the same change at once, which would hide what became of this one.
+    for (const node of newcomers(context, leader)) {
+      node.crash(0);
+      later(awayMs + 1_000, awayMs + 5_000, () => node.start());
+    }
+  };
+  if (rng.chance(0.7)) {
+    let over = false;
+    later(EXPECTED_WITHIN_MS, EXPECTED_WITHIN_MS, () => {
+      over = true;
+    });
+    cluster.onChangeBegun((leader) => {
+      if (!over) cutOff(leader, 0.1);
+    });
+    return;
   }
+  const look = (left: number): void => {
+    const leader = leaderOf(context);
+    if (leader?.replica?.status.configurationCommitted === false) cutOff(leader, 0.3);
+    else if (left > 0) later(LOOK_MS, LOOK_MS + rng.unit(), () => look(left - 1));
+  };
+  look(looks);
+}
+
+/** Nodes that are members only by what `leader` has appended. */
+function newcomers({ cluster, configurations }: FaultContext, leader: SimulatedNode): SimulatedNode[] {
+  const { current } = configurations;
+  const wanted = leader.replica?.status.configuration;
+  if (current === null || wanted === undefined) return [];
+  return cluster.machines.filter(({ id }) => isMember(wanted, id) && !isMember(current, id));
 }
 
 /** @param confided how likely one of the others still hears it: what it appends then is on two nodes */
@@ -104,7 +136,7 @@ function fell(context: FaultContext, leader: SimulatedNode): void {
   }
 }
 
-function isolate({ cluster }: FaultContext, node: SimulatedNode, except: SimulatedNode | null = null): void {
+export function isolate({ cluster }: FaultContext, node: SimulatedNode, except: SimulatedNode | null = null): void {
   for (const other of cluster.machines) {
     if (other === node || other === except) continue;
     cluster.block(node.id, other.id);
@@ -112,7 +144,7 @@ function isolate({ cluster }: FaultContext, node: SimulatedNode, except: Simulat
   }
 }
 
-function unblock({ cluster }: FaultContext, node: SimulatedNode): void {
+export function unblock({ cluster }: FaultContext, node: SimulatedNode): void {
   for (const other of cluster.machines) {
     if (other === node) continue;
     cluster.unblock(node.id, other.id);

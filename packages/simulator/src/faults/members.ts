@@ -46,7 +46,7 @@ function join(context: FaultContext, voter: boolean, replace: boolean): void {
   if (strangers.length === 0) return;
   const node: SimulatedNode = rng.pick(strangers);
   // Sometimes a machine is used again with what it had.
-  if (cluster.wasUsed(node) && rng.chance(0.5)) node.wipe();
+  if (cluster.wasUsed(node) && rng.chance(0.5) && !cluster.isLastToKnow(node)) node.wipe();
   cluster.use(node);
   const replaces = replace ? rng.pick(current.voters) : null;
   world.after(rng.skewed(10, 2_000), () => operators.join(anyNode(context), node.id, voter, replaces));
