@@ -39,7 +39,11 @@ export class World {
       for (const client of this.#clients) client.destroy();
       this.#clients = [];
     });
-    test.after(() => this.#cluster?.stopAll());
+    test.after(async () => {
+      const ended = this.#cluster?.nodes.filter((node) => !node.isRunning()) ?? [];
+      await this.#cluster?.stopAll();
+      assert.is(ended.length, 0, `nodes that ended by themselves: ${ended.map(({ id }) => id).join(', ')}`);
+    });
   }
 
   /** The next node in turn. */

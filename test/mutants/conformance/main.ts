@@ -1,0 +1,136 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Copies } from '../copies.ts';
+import { prepare } from '../prepare.ts';
+import { CONFORMANCE } from './list.ts';
+import type { Planted } from './planted.ts';
+import { runTests } from './run-tests.ts';
+import { conformanceTests } from './tests.ts';
+
+/*
+ * Shows that the conformance tests can fail: plants one bug after the other in a copy of the packages, and runs the
+ * tests against it that have to fail for it. Ends with those that no bug made fail.
+ */
+
+/** What a node runs. */
+const PACKAGES = ['broker', 'cli', 'consensus', 'node', 'protocol', 'storage'] as const;
+/** What the tests need besides; a planted bug may be in one of these too. */
+const OTHERS = ['packages/cli/bin', 'test/conformance', 'test/support', 'test/unit/broker', 'docs/conformance.md'];
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: '' },
+    /** How long an answer may take: most of what fails here is waited for in vain. */
+    patience: { type: 'string', default: '4000' },
+    workers: { type: 'string', default: '1' },
+    /** Leaves out the run without a bug. */
+    dirty: { type: 'boolean', default: false },
+  },
+});
+const root = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
+const patienceMs = Number(values.patience);
+
+interface Outcome {
+  readonly mutant: Planted;
+  /** Tests that failed, as `FILE: NAME`, and why. */
+  readonly failed: ReadonlyMap<string, string>;
+  readonly passed: readonly string[];
+  readonly fault: string | null;
+  readonly seconds: number;
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function chosen(): readonly Planted[] {
+  const words = values.only.split(',').filter((word) => word !== '');
+  const found = CONFORMANCE.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+  if (found.length === 0) throw new Error(`no mutant is called ${values.only}`);
+  return found;
+}
+
+async function tryMutant(copies: Copies, mutant: Planted, changed: ReadonlyMap<string, string>): Promise<Outcome> {
+  const startedMs = performance.now();
+  const copy = copies.create(changed);
+  const failed = new Map<string, string>();
+  const passed: string[] = [];
+  let fault: string | null = null;
+  for (const [file, parts] of Object.entries(mutant.fails)) {
+    const run = await runTests(copy, file, parts, patienceMs);
+    fault ??= run.fault;
+    for (const { name, error } of run.results) {
+      if (error === null) passed.push(`${file}: ${name}`);
+      else failed.set(`${file}: ${name}`, error);
+    }
+  }
+  rmSync(copy, { recursive: true });
+  return { mutant, failed, passed, fault, seconds: (performance.now() - startedMs) / 1000 };
+}
+
+function describe({ mutant, failed, passed, fault, seconds }: Outcome): void {
+  const caught = passed.length === 0 && fault === null && failed.size > 0;
+  const name = mutant.name.padEnd(44);
+  print(
+    `${name} ${caught ? 'caught  ' : 'SURVIVED'} ${String(failed.size).padStart(2)} failed ${seconds.toFixed(0)} s`,
+  );
+  for (const test of passed) print(`    passed: ${test}`);
+  if (fault !== null) print(`    ${fault}`);
+  for (const [test, error] of failed) {
+    print(`    ${test.replace(/\[MQTT[^\]]*\] /g, '').slice(0, 90)}: ${error.replaceAll(/\s+/g, ' ').slice(0, 140)}`);
+  }
+}
+
+/** All tests of the files, against the copy without a bug: each has to pass. @returns their names, null when one failed */
+async function clean(copies: Copies): Promise<readonly string[] | null> {
+  const copy = copies.create(new Map());
+  const names: string[] = [];
+  const wrong: string[] = [];
+  for (const file of new Set(conformanceTests(root).map((each) => each.file))) {
+    const { results, fault } = await runTests(copy, file, [], patienceMs);
+    if (fault !== null) wrong.push(`${file}: ${fault}`);
+    for (const { name, error } of results) {
+      names.push(`${file}: ${name}`);
+      if (error !== null) wrong.push(`${file}: ${name}: ${error}`);
+    }
+  }
+  rmSync(copy, { recursive: true });
+  for (const each of wrong) print(`without a bug: ${each}`);
+  return wrong.length > 0 ? null : names;
+}
+
+async function main(folder: string): Promise<number> {
+  const prepared = prepare(chosen(), root, PACKAGES);
+  const copies = new Copies(root, folder, PACKAGES, OTHERS);
+  const tests = values.dirty ? [] : await clean(copies);
+  if (tests === null) return 1;
+  if (!values.dirty) print(`without a bug ${tests.length} tests pass`);
+  const outcomes: Outcome[] = [];
+  const waiting = [...prepared];
+  const worker = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const outcome = await tryMutant(copies, ...next);
+      outcomes.push(outcome);
+      describe(outcome);
+    }
+  };
+  await Promise.all(Array.from({ length: Number(values.workers) }, worker));
+  const wrong = outcomes.filter((each) => each.passed.length > 0 || each.fault !== null || each.failed.size === 0);
+  const failed = new Set(outcomes.filter((each) => !wrong.includes(each)).flatMap((each) => [...each.failed.keys()]));
+  const never = values.only === '' ? tests.filter((test) => !failed.has(test)) : [];
+  print(`\n${outcomes.length - wrong.length} of ${outcomes.length} mutants are caught by all tests that they name`);
+  for (const { mutant } of wrong) print(`  not ${mutant.name}: ${mutant.breaks}`);
+  print(`${failed.size} tests failed at least once`);
+  for (const test of never) print(`  never: ${test}`);
+  return wrong.length === 0 && never.length === 0 ? 0 : 1;
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'quorate-conformance-mutants-'));
+process.on('exit', () => {
+  rmSync(folder, { recursive: true, force: true });
+});
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
+process.exitCode = await main(folder);
