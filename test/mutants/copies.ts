@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
 
@@ -25,9 +25,13 @@ function toJavaScript(text: string): string {
   return ts.transpileModule(text, { compilerOptions: OPTIONS }).outputText;
 }
 
-/** What is not a source file of a package is copied as it is: tests are run by tsx. */
 function isSource(file: string): boolean {
   return /^packages\/[^/]+\/src\/.*\.ts$/.test(file);
+}
+
+/** Compiled files lie beside the others of the folder: a test may read its own source. */
+function compileBeside(path: string, text: string): void {
+  if (path.endsWith('.ts')) writeFileSync(path.replace(/\.ts$/, '.js'), toJavaScript(text));
 }
 
 function outputOf(file: string): string {
@@ -45,7 +49,7 @@ export class Copies {
    * @param root of the checkout that is copied
    * @param folder an empty one, outside of the checkout
    * @param packages whose sources are compiled
-   * @param others files and folders by path from the root, copied as they are
+   * @param others files and folders by path from the root, copied as they are; TypeScript is compiled besides
    */
   constructor(root: string, folder: string, packages: readonly string[], others: readonly string[] = []) {
     this.#folder = folder;
@@ -62,7 +66,13 @@ export class Copies {
     }
     for (const file of sourceFiles(root, packages))
       this.#write(this.#plain, file, readFileSync(join(root, file), 'utf8'));
-    for (const path of others) cpSync(join(root, path), join(this.#plain, path), { recursive: true });
+    for (const path of others) {
+      const to = join(this.#plain, path);
+      cpSync(join(root, path), to, { recursive: true });
+      for (const name of statSync(to).isDirectory() ? readdirSync(to, { recursive: true, encoding: 'utf8' }) : []) {
+        if (name.endsWith('.ts')) compileBeside(join(to, name), readFileSync(join(to, name), 'utf8'));
+      }
+    }
     writeFileSync(join(this.#plain, 'package.json'), '{ "type": "module" }\n');
   }
 
@@ -75,6 +85,7 @@ export class Copies {
     const path = join(copy, isSource(file) ? outputOf(file) : file);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, isSource(file) ? toJavaScript(text) : text);
+    if (!isSource(file)) compileBeside(path, text);
   }
 
   /** A copy in which some files have another text. @returns its folder */

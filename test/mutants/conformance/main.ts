@@ -25,13 +25,14 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
     /** How long an answer may take: most of what fails here is waited for in vain. */
     patience: { type: 'string', default: '4000' },
-    workers: { type: 'string', default: '1' },
+    nodes: { type: 'string', default: '1' },
+    workers: { type: 'string', default: '2' },
     /** Leaves out the run without a bug. */
     dirty: { type: 'boolean', default: false },
   },
 });
 const root = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
-const patienceMs = Number(values.patience);
+const options = { nodes: Number(values.nodes), patienceMs: Number(values.patience) };
 
 interface Outcome {
   readonly mutant: Planted;
@@ -60,7 +61,7 @@ async function tryMutant(copies: Copies, mutant: Planted, changed: ReadonlyMap<s
   const passed: string[] = [];
   let fault: string | null = null;
   for (const [file, parts] of Object.entries(mutant.fails)) {
-    const run = await runTests(copy, file, parts, patienceMs);
+    const run = await runTests(copy, file, parts, options);
     fault ??= run.fault;
     for (const { name, error } of run.results) {
       if (error === null) passed.push(`${file}: ${name}`);
@@ -90,7 +91,7 @@ async function clean(copies: Copies): Promise<readonly string[] | null> {
   const names: string[] = [];
   const wrong: string[] = [];
   for (const file of new Set(conformanceTests(root).map((each) => each.file))) {
-    const { results, fault } = await runTests(copy, file, [], patienceMs);
+    const { results, fault } = await runTests(copy, file, [], options);
     if (fault !== null) wrong.push(`${file}: ${fault}`);
     for (const { name, error } of results) {
       names.push(`${file}: ${name}`);

@@ -10,6 +10,13 @@ export interface FileRun {
   readonly fault: string | null;
 }
 
+export interface RunOptions {
+  /** Of each cluster. */
+  readonly nodes: number;
+  /** How long an answer may take. */
+  readonly patienceMs: number;
+}
+
 const FILE_TIMEOUT_MS = 240_000;
 /** What makes all tests of a file fail, whatever they show. */
 const FAULTS = [/^FAULT [^\n]*, before: [^\n]*/m, /nodes that ended by themselves: [^\n]*/];
@@ -18,17 +25,16 @@ const FAULTS = [/^FAULT [^\n]*, before: [^\n]*/m, /nodes that ended by themselve
  * Runs tests of test/conformance out of a copy of the checkout: test and broker both are the copy's.
  *
  * @param only parts of names; without any, all tests of the file
- * @param patienceMs how long an answer may take
  */
 export async function runTests(
   copy: string,
   file: string,
   only: readonly string[],
-  patienceMs: number,
+  { nodes, patienceMs }: RunOptions,
 ): Promise<FileRun> {
   const resultsFile = join(copy, `${file}.results`);
   rmSync(resultsFile, { force: true });
-  const child = spawn(process.execPath, ['--import', 'tsx', `test/conformance/${file}.test.ts`], {
+  const child = spawn(process.execPath, [`test/conformance/${file}.test.js`], {
     cwd: copy,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
@@ -36,6 +42,7 @@ export async function runTests(
       ...process.env,
       QUORATE_TEST_ONLY: only.join('\n'),
       QUORATE_TEST_RESULTS: resultsFile,
+      QUORATE_TEST_NODES: String(nodes),
       QUORATE_TEST_PATIENCE_MS: String(patienceMs),
     },
   });
