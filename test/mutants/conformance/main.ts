@@ -29,6 +29,8 @@ const { values } = parseArgs({
     workers: { type: 'string', default: '2' },
     /** Leaves out the run without a bug. */
     dirty: { type: 'boolean', default: false },
+    /** Does not look whether the mutants compile. */
+    unchecked: { type: 'boolean', default: false },
   },
 });
 const root = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
@@ -104,7 +106,7 @@ async function clean(copies: Copies): Promise<readonly string[] | null> {
 }
 
 async function main(folder: string): Promise<number> {
-  const prepared = prepare(chosen(), root, PACKAGES);
+  const prepared = prepare(chosen(), root, PACKAGES, !values.unchecked);
   const copies = new Copies(root, folder, PACKAGES, OTHERS);
   const tests = values.dirty ? [] : await clean(copies);
   if (tests === null) return 1;
