@@ -77,7 +77,7 @@ mutants: $(INSTALLED) ## Whether the simulator finds planted bugs (ONLY=part,of,
 		$(if $(filter-out file,$(origin SEEDS)),--seeds $(SEEDS)) $(ARGS)
 
 .PHONY: conformance-mutants
-conformance-mutants: $(INSTALLED) ## Whether every conformance test can fail: against planted bugs (ONLY=part,of,names)
+conformance-mutants: $(BUILT) ## Whether every conformance test can fail: against planted bugs (ONLY=part,of,names ARGS=--few)
 	@exec node --conditions=source --import tsx test/mutants/conformance/main.ts $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 .PHONY: fuzz

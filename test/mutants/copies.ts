@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
 
@@ -49,9 +49,10 @@ export class Copies {
    * @param root of the checkout that is copied
    * @param folder an empty one, outside of the checkout
    * @param packages whose sources are compiled
-   * @param others files and folders by path from the root, copied as they are; TypeScript is compiled besides
+   * @param others files and folders by path from the root, copied as they are; see `compile`
+   * @param built takes what the checkout has compiled instead of compiling it again
    */
-  constructor(root: string, folder: string, packages: readonly string[], others: readonly string[] = []) {
+  constructor(root: string, folder: string, packages: readonly string[], others: readonly string[] = [], built = false) {
     this.#folder = folder;
     this.#packages = packages;
     this.#plain = join(folder, 'plain');
@@ -64,16 +65,22 @@ export class Copies {
       cpSync(join(from, 'package.json'), join(to, 'package.json'));
       if (name === 'protocol') cpSync(join(from, 'generated'), join(to, 'generated'), { recursive: true });
     }
-    for (const file of sourceFiles(root, packages))
-      this.#write(this.#plain, file, readFileSync(join(root, file), 'utf8'));
-    for (const path of others) {
-      const to = join(this.#plain, path);
-      cpSync(join(root, path), to, { recursive: true });
-      for (const name of statSync(to).isDirectory() ? readdirSync(to, { recursive: true, encoding: 'utf8' }) : []) {
-        if (name.endsWith('.ts')) compileBeside(join(to, name), readFileSync(join(to, name), 'utf8'));
-      }
+    for (const name of built ? packages : []) {
+      const dist = join('packages', name, 'dist');
+      cpSync(join(root, dist), join(this.#plain, dist), { recursive: true, filter: (path) => !/\.(?:map|d\.ts)$/.test(path) });
     }
+    for (const file of built ? [] : sourceFiles(root, packages))
+      this.#write(this.#plain, file, readFileSync(join(root, file), 'utf8'));
+    for (const path of others) cpSync(join(root, path), join(this.#plain, path), { recursive: true });
     writeFileSync(join(this.#plain, 'package.json'), '{ "type": "module" }\n');
+  }
+
+  /** Compiles TypeScript among what was copied as it is. @param paths of files from the root */
+  compile(paths: readonly string[]): void {
+    for (const path of paths) {
+      const file = join(this.#plain, path);
+      compileBeside(file, readFileSync(file, 'utf8'));
+    }
   }
 
   /** Adds a program to all copies made from here on. @param text of its source */

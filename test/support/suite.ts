@@ -1,4 +1,3 @@
-import { appendFileSync } from 'node:fs';
 import { suite as uvuSuite } from 'uvu';
 import * as uvuAssert from 'uvu/assert';
 import { seedReport } from './seed.ts';
@@ -11,16 +10,7 @@ import { seedReport } from './seed.ts';
  * The last line a file prints is `# tests=<declared> passed=<passed>`; the runner adds these up.
  *
  * QUORATE_TEST_ONLY, one part of a name a line: only the tests whose name holds one of them are declared.
- * QUORATE_TEST_RESULTS names a file to which each test adds a line of JSON, a `TestResult`.
  */
-
-/** What became of one test. */
-export interface TestResult {
-  /** Without the suite. */
-  readonly name: string;
-  /** Why it failed; null when it passed. */
-  readonly error: string | null;
-}
 
 /** A test body or hook. */
 export type Body = () => unknown;
@@ -68,7 +58,6 @@ interface SuiteState {
 }
 
 const ONLY = process.env['QUORATE_TEST_ONLY']?.split('\n').filter((part) => part !== '');
-const RESULTS = process.env['QUORATE_TEST_RESULTS'];
 const DEFAULT_TIMEOUT_MS = 60_000;
 const EXIT_GRACE_MS = 5_000;
 
@@ -136,8 +125,7 @@ async function runStep(title: string, step: Step): Promise<void> {
 }
 
 /** One test with the hooks around it. The after hooks always run; the first error wins, later ones are faults. */
-async function runTest(state: SuiteState, name: string, test: Step): Promise<void> {
-  const title = `${state.name} > ${name}`;
+async function runTest(state: SuiteState, title: string, test: Step): Promise<void> {
   let first: Error | undefined;
   const keep = (error: unknown): void => {
     if (first === undefined) first = toError(error);
@@ -152,10 +140,6 @@ async function runTest(state: SuiteState, name: string, test: Step): Promise<voi
     diagnose(title);
   }
   for (const hook of state.afterEach) await runStep(`${title}, after each`, hook).catch(keep);
-  if (RESULTS !== undefined) {
-    const result: TestResult = { name, error: first?.message ?? null };
-    appendFileSync(RESULTS, `${JSON.stringify(result)}\n`);
-  }
   if (first !== undefined) throw forUvu(first);
   state.passed++;
 }
@@ -192,7 +176,7 @@ export function suite(name: string): Suite {
     const test = step(body, options);
     if (ONLY?.some((part) => title.includes(part)) === false) return;
     state.declared++;
-    inner(title, () => runTest(state, title, test));
+    inner(title, () => runTest(state, `${name} > ${title}`, test));
   };
   const run = (): void => {
     if (state.queued) throw new Error(`suite ${name}: run() called twice`);

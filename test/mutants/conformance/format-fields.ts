@@ -68,7 +68,7 @@ export const FORMAT_FIELDS: readonly Planted[] = [
   planted(
     'names-in-lower-case',
     'names are compared character by character',
-    { format: [EXACT], publish: ['what a filter matches'] },
+    { publish: ['what a filter matches'] },
     [
       TREE,
       "    const levels = topic.split('/');\n    const dollar",

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,8 +7,8 @@ import { Copies } from '../copies.ts';
 import { prepare } from '../prepare.ts';
 import { CONFORMANCE } from './list.ts';
 import type { Planted } from './planted.ts';
-import { runTests } from './run-tests.ts';
-import { conformanceTests } from './tests.ts';
+import { Runner } from './run-tests.ts';
+import { conformanceTests, type Declared } from './tests.ts';
 
 /*
  * Shows that the conformance tests can fail: plants one bug after the other in a copy of the packages, and runs the
@@ -18,7 +18,8 @@ import { conformanceTests } from './tests.ts';
 /** What a node runs. */
 const PACKAGES = ['broker', 'cli', 'consensus', 'node', 'protocol', 'storage'] as const;
 /** What the tests need besides; a planted bug may be in one of these too. */
-const OTHERS = ['packages/cli/bin', 'test/conformance', 'test/support', 'test/unit/broker', 'docs/conformance.md'];
+const TESTS = ['test/conformance', 'test/conformance/support', 'test/support', 'test/unit/broker', 'test/unit/broker/access'];
+const OTHERS = [...TESTS, 'docs/conformance.md'];
 
 const { values } = parseArgs({
   options: {
@@ -27,6 +28,8 @@ const { values } = parseArgs({
     patience: { type: 'string', default: '4000' },
     nodes: { type: 'string', default: '1' },
     workers: { type: 'string', default: '2' },
+    /** As few mutants as name all tests. */
+    few: { type: 'boolean', default: false },
     /** Leaves out the run without a bug. */
     dirty: { type: 'boolean', default: false },
     /** Does not look whether the mutants compile. */
@@ -45,6 +48,13 @@ interface Outcome {
   readonly seconds: number;
 }
 
+/** Tests and what they import, in one folder: not the tests of other folders. */
+function testFiles(path: string): string[] {
+  return readdirSync(join(root, path))
+    .filter((name) => name.endsWith('.ts') && (path === 'test/conformance' || !name.includes('.test.')))
+    .map((name) => join(path, name));
+}
+
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
@@ -53,17 +63,43 @@ function chosen(): readonly Planted[] {
   const words = values.only.split(',').filter((word) => word !== '');
   const found = CONFORMANCE.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
   if (found.length === 0) throw new Error(`no mutant is called ${values.only}`);
-  return found;
+  return inOrder(found);
 }
 
-async function tryMutant(copies: Copies, mutant: Planted, changed: ReadonlyMap<string, string>): Promise<Outcome> {
+/** First as few as possible that name all tests, so that what nobody finds is known early; then the others. */
+function inOrder(mutants: readonly Planted[]): readonly Planted[] {
+  const declared = conformanceTests(root);
+  const testsOf = ({ fails }: Planted): readonly Declared[] =>
+    declared.filter(({ file, name }) => fails[file]?.some((part) => name.includes(part)) === true);
+  const open = new Set(declared);
+  const left = mutants.map((mutant) => ({ mutant, tests: testsOf(mutant) }));
+  const order: Planted[] = [];
+  for (;;) {
+    let best: (typeof left)[number] | undefined;
+    let most = 0;
+    for (const each of left) {
+      const count = each.tests.filter((test) => open.has(test)).length;
+      if (count > most) [best, most] = [each, count];
+    }
+    if (best === undefined) break;
+    order.push(best.mutant);
+    for (const test of best.tests) open.delete(test);
+  }
+  return values.few ? order : [...order, ...mutants.filter((mutant) => !order.includes(mutant))];
+}
+
+async function tryMutant(
+  copies: Copies,
+  runner: Runner,
+  [mutant, changed]: readonly [Planted, ReadonlyMap<string, string>],
+): Promise<Outcome> {
   const startedMs = performance.now();
   const copy = copies.create(changed);
   const failed = new Map<string, string>();
   const passed: string[] = [];
   let fault: string | null = null;
-  for (const [file, parts] of Object.entries(mutant.fails)) {
-    const run = await runTests(copy, file, parts, options);
+  for (const [file, only] of Object.entries(mutant.fails)) {
+    const run = await runner.run({ copy, file, only });
     fault ??= run.fault;
     for (const { name, error } of run.results) {
       if (error === null) passed.push(`${file}: ${name}`);
@@ -88,12 +124,12 @@ function describe({ mutant, failed, passed, fault, seconds }: Outcome): void {
 }
 
 /** All tests of the files, against the copy without a bug: each has to pass. @returns their names, null when one failed */
-async function clean(copies: Copies): Promise<readonly string[] | null> {
+async function clean(copies: Copies, runner: Runner): Promise<readonly string[] | null> {
   const copy = copies.create(new Map());
   const names: string[] = [];
   const wrong: string[] = [];
   for (const file of new Set(conformanceTests(root).map((each) => each.file))) {
-    const { results, fault } = await runTests(copy, file, [], options);
+    const { results, fault } = await runner.run({ copy, file, only: [] });
     if (fault !== null) wrong.push(`${file}: ${fault}`);
     for (const { name, error } of results) {
       names.push(`${file}: ${name}`);
@@ -107,18 +143,26 @@ async function clean(copies: Copies): Promise<readonly string[] | null> {
 
 async function main(folder: string): Promise<number> {
   const prepared = prepare(chosen(), root, PACKAGES, !values.unchecked);
-  const copies = new Copies(root, folder, PACKAGES, OTHERS);
-  const tests = values.dirty ? [] : await clean(copies);
+  const copies = new Copies(root, folder, PACKAGES, OTHERS, true);
+  copies.compile(TESTS.flatMap(testFiles));
+  const stand = (name: string): string => readFileSync(new URL(`stand-in/${name}.ts`, import.meta.url), 'utf8');
+  copies.addProgram('test/support/suite.js', stand('suite'));
+  copies.addProgram('test/support/node-process.js', stand('node-process'));
+  copies.addProgram('host.js', stand('host'));
+  const program = join(folder, 'plain', 'host.js');
+  const tests = values.dirty ? [] : await clean(copies, new Runner(program, options));
   if (tests === null) return 1;
   if (!values.dirty) print(`without a bug ${tests.length} tests pass`);
   const outcomes: Outcome[] = [];
   const waiting = [...prepared];
   const worker = async (): Promise<void> => {
+    const runner = new Runner(program, options);
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const outcome = await tryMutant(copies, ...next);
+      const outcome = await tryMutant(copies, runner, next);
       outcomes.push(outcome);
       describe(outcome);
     }
+    runner.close();
   };
   await Promise.all(Array.from({ length: Number(values.workers) }, worker));
   const wrong = outcomes.filter((each) => each.passed.length > 0 || each.fault !== null || each.failed.size === 0);
