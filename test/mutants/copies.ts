@@ -52,7 +52,13 @@ export class Copies {
    * @param others files and folders by path from the root, copied as they are; see `compile`
    * @param built takes what the checkout has compiled instead of compiling it again
    */
-  constructor(root: string, folder: string, packages: readonly string[], others: readonly string[] = [], built = false) {
+  constructor(
+    root: string,
+    folder: string,
+    packages: readonly string[],
+    others: readonly string[] = [],
+    built = false,
+  ) {
     this.#folder = folder;
     this.#packages = packages;
     this.#plain = join(folder, 'plain');
@@ -67,7 +73,10 @@ export class Copies {
     }
     for (const name of built ? packages : []) {
       const dist = join('packages', name, 'dist');
-      cpSync(join(root, dist), join(this.#plain, dist), { recursive: true, filter: (path) => !/\.(?:map|d\.ts)$/.test(path) });
+      cpSync(join(root, dist), join(this.#plain, dist), {
+        recursive: true,
+        filter: (path) => !/\.(?:map|d\.ts)$/.test(path),
+      });
     }
     for (const file of built ? [] : sourceFiles(root, packages))
       this.#write(this.#plain, file, readFileSync(join(root, file), 'utf8'));

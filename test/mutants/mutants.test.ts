@@ -48,7 +48,8 @@ test('every conformance test is named by a mutant that it has to find, and every
 });
 
 test('the tests of a file are found by their names', () => {
-  const text = "test('one', f); shows(test, { 'v3.1.1': '1', 'v5.0': '2' }, `two`, f); test(`a ${b} c`, f); other('x');";
+  const text =
+    "test('one', f); shows(test, { 'v3.1.1': '1', 'v5.0': '2' }, `two`, f); test(`a ${b} c`, f); other('x');";
   assert.equal(
     testsOf('some', text).map(({ name }) => name),
     ['one', 'two (3.1.1)', 'two (5.0)', 'a * c'],

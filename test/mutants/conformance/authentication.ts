@@ -26,16 +26,6 @@ export const EXCHANGES: readonly Planted[] = [
       '',
     ],
   ),
-  planted(
-    'strange-method-let-in',
-    'an unsupported method is refused',
-    { authentication: ['a method that the server does not have'] },
-    [
-      AUTHENTICATION,
-      "if (exchange === null) return connection.refuse('BAD_AUTHENTICATION_METHOD', `'${method}'`);",
-      'if (exchange === null) return claim(connection, packet);',
-    ],
-  ),
   planted('challenge-with-another-code', 'AUTH that asks for more has 0x18', { authentication: [ASKS] }, [
     AUTHENTICATION,
     'encodeAuth(ReasonCode.continueAuthentication, method, data);',

@@ -287,8 +287,11 @@ const ANSWERED: readonly Planted[] = [
     { connect: ['what follows a refused CONNECT is not processed (5.0)'] },
     [
       AUTHENTICATION,
-      "if (method !== null) return connection.refuse('BAD_AUTHENTICATION_METHOD');",
-      "if (method !== null) connection.refuse('BAD_AUTHENTICATION_METHOD');",
+      "if (exchange === null) return connection.refuse('BAD_AUTHENTICATION_METHOD', `'${method}'`);",
+      `if (exchange === null) {
+    connection.refuse('BAD_AUTHENTICATION_METHOD');
+    return claim(connection, packet);
+  }`,
     ],
   ),
   planted(
@@ -317,8 +320,15 @@ const ANSWERED: readonly Planted[] = [
   planted(
     'unknown-method-let-in',
     'an authentication method that nobody knows is refused',
-    { connect: ['an authentication method that nobody knows', 'a refusal says why'] },
-    [AUTHENTICATION, "    if (method !== null) return connection.refuse('BAD_AUTHENTICATION_METHOD');\n", ''],
+    {
+      connect: ['an authentication method that nobody knows', 'a refusal says why'],
+      authentication: ['a method that the server does not have'],
+    },
+    [
+      AUTHENTICATION,
+      "if (exchange === null) return connection.refuse('BAD_AUTHENTICATION_METHOD', `'${method}'`);",
+      'if (exchange === null) return claim(connection, packet);',
+    ],
   ),
   planted(
     'unknown-method-another-code',

@@ -65,16 +65,11 @@ export const FORMAT_FIELDS: readonly Planted[] = [
     "return buffer.toString('utf8', start, end);",
     "return buffer.toString('utf8', start, end).normalize('NFC');",
   ]),
-  planted(
-    'names-in-lower-case',
-    'names are compared character by character',
-    { publish: ['what a filter matches'] },
-    [
-      TREE,
-      "    const levels = topic.split('/');\n    const dollar",
-      "    const levels = topic.toLowerCase().split('/');\n    const dollar",
-    ],
-  ),
+  planted('names-in-lower-case', 'names are compared character by character', { publish: ['what a filter matches'] }, [
+    TREE,
+    "    const levels = topic.split('/');\n    const dollar",
+    "    const levels = topic.toLowerCase().split('/');\n    const dollar",
+  ]),
   planted('long-remaining-length', 'the Remaining Length is as short as it can be', { format: [SHORTEST] }, [
     FRAMER,
     "        if (byte === 0 && seen > 2) this.fail(new ProtocolError('INVALID_REMAINING_LENGTH'));\n",

@@ -99,7 +99,7 @@ export const FORMAT: readonly Planted[] = [
     "if (reader.remaining === 0) throw new ProtocolError('NO_TOPIC_FILTERS'); // [MQTT-3.10.3-2]",
     'if (reader.remaining === 0) break;',
   ]),
-  planted('subscribe-qos-3', 'no QoS 3 is asked for', { format: [EMPTY] }, [
+  planted('subscribe-qos-3', 'no QoS 3 is asked for', { format: [`${EMPTY}, and options that are none (5.0)`] }, [
     SUBSCRIBE,
     "const qos = options & 3;\n  if (qos === 3) throw new ProtocolError('INVALID_SUBSCRIPTION_OPTIONS', 'QoS 3');",
     'const qos = Math.min(options & 3, 2);',

@@ -18,7 +18,13 @@ import { conformanceTests, type Declared } from './tests.ts';
 /** What a node runs. */
 const PACKAGES = ['broker', 'cli', 'consensus', 'node', 'protocol', 'storage'] as const;
 /** What the tests need besides; a planted bug may be in one of these too. */
-const TESTS = ['test/conformance', 'test/conformance/support', 'test/support', 'test/unit/broker', 'test/unit/broker/access'];
+const TESTS = [
+  'test/conformance',
+  'test/conformance/support',
+  'test/support',
+  'test/unit/broker',
+  'test/unit/broker/access',
+];
 const OTHERS = [...TESTS, 'docs/conformance.md'];
 
 const { values } = parseArgs({

@@ -40,7 +40,8 @@ process.setMaxListeners(0);
 process.on('uncaughtException', onUncaught);
 process.on('unhandledRejection', onUncaught);
 process.on('message', (request) => {
-  run(request as HostRequest)
-    .catch((error: unknown): FileRun => ({ results: [], fault: String(error) }))
+  const failed = (error: unknown): FileRun => ({ results: [], fault: String(error) });
+  void run(request as HostRequest)
+    .catch(failed)
     .then((answer) => process.send?.(answer));
 });

@@ -105,7 +105,10 @@ export function suite(_name: string): Suite {
   });
 }
 
-async function rejects(promise: PromiseLike<unknown> | (() => PromiseLike<unknown>), expected?: RegExp | string): Promise<void> {
+async function rejects(
+  promise: PromiseLike<unknown> | (() => PromiseLike<unknown>),
+  expected?: RegExp | string,
+): Promise<void> {
   try {
     await (typeof promise === 'function' ? promise() : promise);
   } catch (error) {
