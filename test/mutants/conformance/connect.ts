@@ -289,10 +289,11 @@ const ANSWERED: readonly Planted[] = [
       AUTHENTICATION,
       "if (exchange === null) return connection.refuse('BAD_AUTHENTICATION_METHOD', `'${method}'`);",
       `if (exchange === null) {
-    connection.refuse('BAD_AUTHENTICATION_METHOD');
+    connection.socket.write(encodeConnack({ sessionPresent: false, reasonCode: ReasonCode.badAuthenticationMethod }, 5));
     return claim(connection, packet);
   }`,
     ],
+    [AUTHENTICATION, '  encodeAuth,\n', '  encodeAuth,\n  encodeConnack,\n'],
   ),
   planted(
     'refused-and-open',
