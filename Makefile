@@ -76,6 +76,10 @@ mutants: $(INSTALLED) ## Whether the simulator finds planted bugs (ONLY=part,of,
 	@exec node --conditions=source --import tsx test/mutants/main.ts $(if $(ONLY),--only $(ONLY)) \
 		$(if $(filter-out file,$(origin SEEDS)),--seeds $(SEEDS)) $(ARGS)
 
+.PHONY: conformance-mutants
+conformance-mutants: $(BUILT) ## Whether every conformance test can fail: against planted bugs (ONLY=part,of,names ARGS=--few)
+	@exec node --conditions=source --import tsx test/mutants/conformance/main.ts $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
 .PHONY: fuzz
 fuzz: $(BUILT) ## Hostile bytes and packets against decoders, brokers and nodes (INPUTS=2000000 SEED=1, REPLAY=file)
 	@exec node --conditions=source --import tsx test/fuzz/main.ts $(if $(REPLAY),--replay $(REPLAY),--inputs $(INPUTS) \

@@ -11,6 +11,7 @@ import { shows } from './support/world.ts';
 const test = suite('conformance: authentication');
 
 const SUCCESS = 0;
+const NO_MATCHING_SUBSCRIBERS = 0x10;
 const PROTOCOL_ERROR = 0x82;
 const NOT_AUTHORIZED = 0x87;
 const BAD_METHOD = 0x8c;
@@ -106,6 +107,17 @@ shows(
     }
   },
 );
+
+shows(test, { 'v5.0': '3.15.2-1' }, 'AUTH with a reason code that it does not have closes the connection', async () => {
+  const { bus, client } = welcome();
+  auth(client, AGAIN, 'alice');
+  bus.run(SETTLE_MS);
+  assert.is(client.next('auth').reasonCode, CONTINUE);
+  // In its place, and right but for the reason code.
+  auth(client, NO_MATCHING_SUBSCRIBERS, RIGHT);
+  bus.run(SETTLE_MS);
+  assert.is(goodbye(client), PROTOCOL_ERROR);
+});
 
 shows(
   test,

@@ -18,7 +18,8 @@ shows(
   async (version) => {
     for (const first of [PINGREQ, publish(version, { topic: 'a' }), packet(0x20, 0, 0), packet(0xf0, 0x18, 0)]) {
       const client = await world.open(version);
-      client.send(first);
+      // A server that only passed it over would answer this, and close other connections when they take too long.
+      client.send(first, connect({ version, clientId: world.unique() }));
       await client.closes();
     }
   },

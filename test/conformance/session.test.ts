@@ -269,8 +269,11 @@ shows(
   async (version) => {
     const client = await world.connected(version);
     const topic = world.unique('pieces/');
+    // One at each node: when all are answered, what was sent before has been read.
+    const others = [await world.connected(version), await world.connected(version), await world.connected(version)];
     for (const byte of publish(version, { topic, payload: 'slow', qos: 1, packetId: 8 })) {
       client.send(Buffer.from([byte]));
+      await Promise.all(others.map((other) => other.nothing()));
     }
     assert.is((await client.ack(Type.puback)).packetId, 8);
     const packets = [9, 10, 11].map((packetId) => publish(version, { topic, qos: 1, packetId }));

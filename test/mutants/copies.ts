@@ -25,9 +25,13 @@ function toJavaScript(text: string): string {
   return ts.transpileModule(text, { compilerOptions: OPTIONS }).outputText;
 }
 
-/** What is not a source file of a package is copied as it is: tests are run by tsx. */
 function isSource(file: string): boolean {
   return /^packages\/[^/]+\/src\/.*\.ts$/.test(file);
+}
+
+/** Compiled files lie beside the others of the folder: a test may read its own source. */
+function compileBeside(path: string, text: string): void {
+  if (path.endsWith('.ts')) writeFileSync(path.replace(/\.ts$/, '.js'), toJavaScript(text));
 }
 
 function outputOf(file: string): string {
@@ -45,9 +49,16 @@ export class Copies {
    * @param root of the checkout that is copied
    * @param folder an empty one, outside of the checkout
    * @param packages whose sources are compiled
-   * @param others files and folders by path from the root, copied as they are
+   * @param others files and folders by path from the root, copied as they are; see `compile`
+   * @param built takes what the checkout has compiled instead of compiling it again
    */
-  constructor(root: string, folder: string, packages: readonly string[], others: readonly string[] = []) {
+  constructor(
+    root: string,
+    folder: string,
+    packages: readonly string[],
+    others: readonly string[] = [],
+    built = false,
+  ) {
     this.#folder = folder;
     this.#packages = packages;
     this.#plain = join(folder, 'plain');
@@ -60,10 +71,25 @@ export class Copies {
       cpSync(join(from, 'package.json'), join(to, 'package.json'));
       if (name === 'protocol') cpSync(join(from, 'generated'), join(to, 'generated'), { recursive: true });
     }
-    for (const file of sourceFiles(root, packages))
+    for (const name of built ? packages : []) {
+      const dist = join('packages', name, 'dist');
+      cpSync(join(root, dist), join(this.#plain, dist), {
+        recursive: true,
+        filter: (path) => !/\.(?:map|d\.ts)$/.test(path),
+      });
+    }
+    for (const file of built ? [] : sourceFiles(root, packages))
       this.#write(this.#plain, file, readFileSync(join(root, file), 'utf8'));
     for (const path of others) cpSync(join(root, path), join(this.#plain, path), { recursive: true });
     writeFileSync(join(this.#plain, 'package.json'), '{ "type": "module" }\n');
+  }
+
+  /** Compiles TypeScript among what was copied as it is. @param paths of files from the root */
+  compile(paths: readonly string[]): void {
+    for (const path of paths) {
+      const file = join(this.#plain, path);
+      compileBeside(file, readFileSync(file, 'utf8'));
+    }
   }
 
   /** Adds a program to all copies made from here on. @param text of its source */
@@ -75,6 +101,7 @@ export class Copies {
     const path = join(copy, isSource(file) ? outputOf(file) : file);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, isSource(file) ? toJavaScript(text) : text);
+    if (!isSource(file)) compileBeside(path, text);
   }
 
   /** A copy in which some files have another text. @returns its folder */

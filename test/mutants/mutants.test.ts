@@ -1,14 +1,20 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { assert, suite } from '../support/suite.ts';
+import { CONFORMANCE } from './conformance/list.ts';
+import { conformanceTests, testsOf } from './conformance/tests.ts';
 import { MUTANTS } from './list.ts';
 import { applyEdit, mutatedFiles } from './mutant.ts';
 
-/* Whether the mutants still fit the source; that the simulator finds them is shown by `make mutants`. */
+/*
+ * Whether the mutants still fit the source. That the simulator finds them is shown by `make mutants`, that the conformance
+ * tests find theirs by `make conformance-mutants`.
+ */
 
 const test = suite('mutants');
 const ROOT = new URL('../../', import.meta.url);
 
-for (const mutant of MUTANTS) {
+for (const mutant of [...MUTANTS, ...CONFORMANCE]) {
   test(`${mutant.name} still applies`, () => {
     const files = mutatedFiles(mutant, (file) => readFileSync(new URL(file, ROOT), 'utf8'));
     for (const [file, text] of files) assert.not.equal(text, readFileSync(new URL(file, ROOT), 'utf8'), file);
@@ -16,7 +22,38 @@ for (const mutant of MUTANTS) {
 }
 
 test('names are unique', () => {
-  assert.equal(new Set(MUTANTS.map(({ name }) => name)).size, MUTANTS.length);
+  for (const mutants of [MUTANTS, CONFORMANCE]) {
+    assert.equal(new Set(mutants.map(({ name }) => name)).size, mutants.length);
+  }
+});
+
+test('every conformance test is named by a mutant that it has to find, and every mutant names tests', () => {
+  const declared = conformanceTests(fileURLToPath(ROOT));
+  const named = CONFORMANCE.flatMap(({ name, fails }) =>
+    Object.entries(fails).flatMap(([file, parts]) => parts.map((part) => ({ mutant: name, file, part }))),
+  );
+  const found = named.map((each) => ({
+    ...each,
+    tests: declared.filter(({ file, name }) => file === each.file && name.includes(each.part)),
+  }));
+  assert.equal(
+    found.filter(({ tests }) => tests.length === 0).map(({ mutant, file, part }) => `${mutant}: ${file}: ${part}`),
+    [],
+  );
+  const caught = new Set(found.flatMap(({ tests }) => tests));
+  assert.equal(
+    declared.filter((each) => !caught.has(each)).map(({ file, name }) => `${file}: ${name}`),
+    [],
+  );
+});
+
+test('the tests of a file are found by their names', () => {
+  const text =
+    "test('one', f); shows(test, { 'v3.1.1': '1', 'v5.0': '2' }, `two`, f); test(`a ${b} c`, f); other('x');";
+  assert.equal(
+    testsOf('some', text).map(({ name }) => name),
+    ['one', 'two (3.1.1)', 'two (5.0)', 'a * c'],
+  );
 });
 
 test('an edit whose text is not there, or there twice, is refused', () => {

@@ -8,6 +8,8 @@ import { seedReport } from './seed.ts';
  * nothing has a time limit. Here every one of these fails the file with a non-zero exit code.
  *
  * The last line a file prints is `# tests=<declared> passed=<passed>`; the runner adds these up.
+ *
+ * QUORATE_TEST_ONLY, one part of a name a line: only the tests whose name holds one of them are declared.
  */
 
 /** A test body or hook. */
@@ -55,6 +57,7 @@ interface SuiteState {
   finished: boolean;
 }
 
+const ONLY = process.env['QUORATE_TEST_ONLY']?.split('\n').filter((part) => part !== '');
 const DEFAULT_TIMEOUT_MS = 60_000;
 const EXIT_GRACE_MS = 5_000;
 
@@ -171,6 +174,7 @@ export function suite(name: string): Suite {
   };
   const declare = (title: string, body: Body, options?: BodyOptions): void => {
     const test = step(body, options);
+    if (ONLY?.some((part) => title.includes(part)) === false) return;
     state.declared++;
     inner(title, () => runTest(state, `${name} > ${title}`, test));
   };

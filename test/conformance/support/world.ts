@@ -24,6 +24,9 @@ export const LIMITS = {
 /** Response Information of these clusters. */
 export const RESPONSE_INFORMATION = 'answers/%c/';
 
+/** Fewer only where a hundred clusters are started to see tests fail (`make conformance-mutants`). */
+const NODES = Number(process.env['QUORATE_TEST_NODES'] ?? 3);
+
 /** A cluster for the tests of one file, its nodes used in turn, so that what is shown is shown on every node alike. */
 export class World {
   #cluster: TestCluster | null = null;
@@ -33,13 +36,18 @@ export class World {
 
   constructor(test: Suite) {
     test.before(async () => {
-      this.#cluster = await startCluster({ config: { limits: LIMITS, responseInformation: RESPONSE_INFORMATION } });
+      const config = { limits: LIMITS, responseInformation: RESPONSE_INFORMATION };
+      this.#cluster = await startCluster({ nodes: NODES, config });
     });
     test.after.each(() => {
       for (const client of this.#clients) client.destroy();
       this.#clients = [];
     });
-    test.after(() => this.#cluster?.stopAll());
+    test.after(async () => {
+      const ended = this.#cluster?.nodes.filter((node) => !node.isRunning()) ?? [];
+      await this.#cluster?.stopAll();
+      assert.is(ended.length, 0, `nodes that ended by themselves: ${ended.map(({ id }) => id).join(', ')}`);
+    });
   }
 
   /** The next node in turn. */
