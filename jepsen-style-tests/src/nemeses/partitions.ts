@@ -181,7 +181,9 @@ const clientsCutOff: Nemesis = {
   },
   begin: async (context, random) => {
     const { clientHosts } = context;
-    const chosen = random.shuffled(clientHosts).slice(0, random.between(1, clientHosts.length));
+    // Never all of several: how the others fare is what there is to see.
+    const most = Math.max(1, clientHosts.length - 1);
+    const chosen = random.shuffled(clientHosts).slice(0, random.between(1, most));
     return begun(context, between([chosen, nodesOf(context)]), `${chosen.join(', ')} reach no node`, []);
   },
 };
