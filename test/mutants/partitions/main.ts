@@ -39,7 +39,7 @@ interface Report {
   readonly checks: readonly { readonly name: string; readonly kinds: Readonly<Record<string, number>> }[];
 }
 
-/** What a run with this build found, by checker; null when nothing. @throws when it could not be made */
+/** What a run with this build found, by checker, or why it did not come to its end; null when nothing. */
 async function foundWith(build: string, { nemeses, workloads }: Hunted, seed: number): Promise<string | null> {
   const report = mkdtempSync(join(tmpdir(), 'quorate-partition-mutant-'));
   try {
@@ -55,7 +55,8 @@ async function foundWith(build: string, { nemeses, workloads }: Hunted, seed: nu
     const [code] = (await once(child, 'close')) as [number | null];
     process.off('exit', endWithUs);
     const file = join(report, 'report.json');
-    if (!existsSync(file)) throw new Error(`no report, exit code ${String(code)}: ${errors.trim()}`);
+    // Without a bug a run comes to its end: that is tried first.
+    if (!existsSync(file)) return `no report, exit code ${String(code)}: ${errors.trim()}`;
     const { checks } = JSON.parse(readFileSync(file, 'utf8')) as Report;
     const found = checks.flatMap(({ name, kinds }) =>
       Object.entries(kinds).map(([kind, count]) => `${name}: ${kind} (${String(count)})`),
@@ -89,6 +90,13 @@ async function main(folder: string): Promise<number> {
   );
   const copies = new Copies(ROOT, folder, PACKAGES, ['packages/cli/bin']);
   const buildOf = (copy: string): string => join(copy, 'packages', 'cli', 'bin', 'quorate.js');
+  const [first] = chosen;
+  if (first === undefined) throw new Error(`no planted bug is called ${values.only}`);
+  const plain = copies.create(new Map());
+  const wrong = await foundWith(buildOf(plain), first, 1);
+  rmSync(plain, { recursive: true });
+  if (wrong !== null) throw new Error(`without a planted bug: ${wrong}`);
+  process.stdout.write('without a planted bug nothing is found\n');
   const outcomes: Outcome[] = [];
   for (const hunted of chosen) {
     const copy = copies.create(prepared.get(hunted.mutant) ?? new Map());
