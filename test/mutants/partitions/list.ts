@@ -27,7 +27,7 @@ export const HUNTED: readonly Hunted[] = [
   hunted('former-owner-still-known', ['flapping links', 'isolate one'], ['ownership', 'queue']),
   hunted('session-ends-with-its-node', ['kill one'], ['queue', 'exactly-once']),
   hunted('shared-not-taken-back', ['kill one', 'clients cut off'], ['shared']),
-  hunted('will-lost-on-takeover', ['clock jump'], ['wills', 'ownership']),
+  hunted('will-lost-on-takeover', ['clients cut off', 'isolate one from the clients too'], ['wills']),
   hunted('timers-lost-at-restore', ['kill all'], ['expiry', 'wills']),
   hunted('qos2-ids-lost-at-restore', ['kill all', 'rolling restart'], ['exactly-once', 'order']),
   hunted('commit-by-one-less', ['isolate leader', 'kill leader'], ['queue', 'register']),
