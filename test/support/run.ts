@@ -9,7 +9,7 @@ import { baseSeed } from './seed.ts';
  *
  *   node --conditions=source --import tsx test/support/run.ts [path or part of a path]...
  *
- * Those that measure how long something takes, or use every core, run one at a time, after all others, which run two at a time; those
+ * Those that measure how long something takes, or use every core, run one at a time, after all others, which run three at a time; those
  * below test/interop that need programs of others too, since they share the ports of these. The last line of the output is
  * `N passed, N failed`, in tests over all files. Exit code 1 on any failure and when nothing ran.
  */
@@ -25,7 +25,7 @@ const TEST_DIR = join(ROOT, 'test');
 const INTEROP_DIR = join(TEST_DIR, 'interop') + sep;
 const FROM_NPM = join(INTEROP_DIR, 'node-red.test.ts');
 const needsPrograms = (file: string): boolean => file.startsWith(INTEROP_DIR) && file !== FROM_NPM;
-const PARALLEL = 2;
+const PARALLEL = 3;
 /** Below test. */
 const ALONE = new Set(
   ['disks', 'failover', 'membership', 'partition', 'pauses', 'restart', 'wiped']
