@@ -17,7 +17,8 @@ function hunted(name: string, nemeses: readonly string[], workloads: readonly st
 /**
  * Bugs of the simulator's list that clients of real processes can notice. Not among them are those that need a power failure,
  * since a killed process leaves its writes to the kernel (`test/e2e/power-off`), those of the wait for the lease of a former owner,
- * who cut off from the others has nothing new to tell its clients, and those that take a rare coincidence.
+ * who cut off from the others has nothing new to tell its clients, those of what is restored from a checkpoint, which in a short
+ * run is little, and those of clients that are away when their node is given up: here they come back before that.
  */
 export const HUNTED: readonly Hunted[] = [
   hunted('acknowledged-when-proposed', ['kill one', 'isolate leader'], ['queue', 'exactly-once', 'register']),
@@ -25,11 +26,7 @@ export const HUNTED: readonly Hunted[] = [
   hunted('sent-again-without-dup', ['kill one', 'clients cut off'], ['queue', 'order']),
   hunted('batches-skipped-on-resend', ['kill leader', 'packet loss'], ['queue', 'order']),
   hunted('former-owner-still-known', ['flapping links', 'isolate one'], ['ownership', 'queue']),
-  hunted('session-ends-with-its-node', ['kill one'], ['queue', 'exactly-once']),
   hunted('shared-not-taken-back', ['kill one', 'clients cut off'], ['shared']),
-  hunted('will-lost-on-takeover', ['clients cut off', 'isolate one from the clients too'], ['wills']),
-  hunted('timers-lost-at-restore', ['kill all'], ['expiry', 'wills']),
-  hunted('qos2-ids-lost-at-restore', ['kill all', 'rolling restart'], ['exactly-once', 'order']),
   hunted('commit-by-one-less', ['isolate leader', 'kill leader'], ['queue', 'register']),
   hunted('vote-for-shorter-log', ['isolate leader', 'flapping links'], ['queue', 'register']),
   hunted('two-votes-in-a-term', ['flapping links', 'kill leader'], ['queue', 'register']),
