@@ -22,7 +22,7 @@ export interface FaultReport {
   readonly minority: boolean;
   /** Whether no other fault went on at any time of it. */
   readonly alone: boolean;
-  /** The longest time without one, from the last before the fault until its end, or without a majority until publishing went on. */
+  /** The longest time without one, from the last within a second before the fault until its end, or without a majority until publishing went on. */
   readonly longestGapMs: number;
   /** From its begin to the first acknowledgement of something published after it. */
   readonly recoveryAfterBeginMs: number | null;
@@ -71,10 +71,13 @@ function recovery(acked: readonly PublishOperation[], fromMs: number): number | 
   return first === Number.POSITIVE_INFINITY ? null : first - fromMs;
 }
 
+const BEGINS_WITHIN_MS = 1_000;
+
 /** @param acked by end */
 function longestGap(acked: readonly PublishOperation[], fromMs: number, toMs: number): number {
-  // A fault has begun a moment before that is written down.
-  let beforeMs = acked.findLast(({ endMs }) => endMs <= fromMs)?.endMs ?? fromMs;
+  // A fault has begun a moment before that is written down. What went on for longer is a gap of something else.
+  const lastMs = acked.findLast(({ endMs }) => endMs <= fromMs)?.endMs ?? fromMs;
+  let beforeMs = fromMs - lastMs > BEGINS_WITHIN_MS ? fromMs : lastMs;
   let longest = 0;
   for (const { endMs } of acked) {
     if (endMs <= fromMs) continue;

@@ -257,6 +257,19 @@ test('availability: summaries are of faults that were alone, and recover from th
   );
 });
 
+test('availability: a gap that was there long before a fault is none of its', () => {
+  // Two of three are killed from 10 to 17 s, and publishing goes on at 19 s; another fault begins at 18 s.
+  const two = [...fault(1, 'kill', 10_000, 17_000, ['n2', 'n3']), ...fault(2, 'kill', 18_000, 21_000, ['n3'])];
+  const { faults } = checkAvailability(historyOf([...steady(9_000), ...two]), {
+    nodes: ['n1', 'n2', 'n3'],
+    boundMs: 5_000,
+  });
+  assert.equal(
+    faults.map(({ longestGapMs }) => longestGapMs),
+    [9_100, 1_010],
+  );
+});
+
 test('availability: a majority that does not serve', () => {
   const check: Check = (history) => checkAvailability(history, { nodes: ['n1', 'n2', 'n3'], boundMs: 5_000 });
   finds(check, [...steady(2_000), ...fault(1, 'kill', 10_000, 20_000, ['n3'])]);
