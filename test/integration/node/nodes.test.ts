@@ -54,7 +54,8 @@ test('what is published on one node arrives on the others, in one order', async 
 });
 
 test('a stop hands leadership and sessions over; a start brings the node up to date', async () => {
-  await nodes.startAll();
+  const leaseMs = 10_000;
+  await nodes.startAll({ serving: { leaseMs } });
   const { leader } = nodes;
   const [a, b] = others(leader) as [string, string];
   const options = { clientId: 'c', clean: false, properties: { sessionExpiryInterval: 600 } } as const;
@@ -68,7 +69,7 @@ test('a stop hands leadership and sessions over; a start brings the node up to d
   assert.is(reasonCode, 0x9c, 'the client was told to use another server');
   const elsewhere = [a, b].map((id) => `127.0.0.1:${String(nodes.port(id, 'mqtt'))}`).sort();
   assert.equal(properties?.serverReference?.split(' ').sort(), elsewhere);
-  assert.ok(tookMs < 2_000, `the stop took ${String(tookMs)} ms`);
+  assert.ok(tookMs < 2_900, `the stop took ${String(tookMs)} ms`);
   await nodes.ready(a, b);
   // At once: a session that was not given back would have to wait for the lease of the stopped node.
   const startedMs = performance.now();
@@ -76,7 +77,7 @@ test('a stop hands leadership and sessions over; a start brings the node up to d
   await publish(publisher, 'topic', 'while it was away', { qos: 1 });
   const messages: Received[] = [];
   const again = await connect(nodes.port(b, 'mqtt'), { ...options, messages });
-  assert.ok(performance.now() - startedMs < 1_000);
+  assert.ok(performance.now() - startedMs < leaseMs / 2);
   assert.ok(sessionPresent(again));
   assert.equal(await waitForMessages(messages, 1), ['while it was away']);
 
@@ -123,7 +124,7 @@ test('without a majority nothing is acknowledged, and a stop is not held up', as
   await waitFor(() => !nodes.node('n1').view.readiness().ready, { what: 'n1 to see that it is alone' });
   const tookMs = await nodes.stop('n1');
   assert.not.ok(acknowledged);
-  assert.ok(tookMs < 1_500, `the stop took ${String(tookMs)} ms`);
+  assert.ok(tookMs < 2_900, `the stop took ${String(tookMs)} ms`);
   client.end(true);
 });
 

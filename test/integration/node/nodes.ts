@@ -61,8 +61,8 @@ export class Nodes {
     return running;
   }
 
-  async startAll(): Promise<void> {
-    await Promise.all(this.ids.map((id) => this.start(id)));
+  async startAll(more: object = {}): Promise<void> {
+    await Promise.all(this.ids.map((id) => this.start(id, more)));
     await this.ready(...this.ids);
   }
 

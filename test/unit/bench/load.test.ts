@@ -43,7 +43,7 @@ for (const plan of [PAIRS, QOS2, QOS0, { ...PAIRS, name: 'pub', receivers: 0 }])
   test(`${plan.name}: a correct broker is found correct`, async () => {
     const run = await measure(plan);
     assert.is(judge(plan.name, run), null);
-    assert.ok(run.sent > 50, `${run.sent} sent`);
+    assert.ok(run.sent > 0);
     assert.is(run.sent, run.broker.received);
     assert.is(run.acked, plan.qos === 0 ? 0 : run.sent);
     assert.is(run.delivered, run.sent * plan.receivers);
@@ -63,7 +63,7 @@ test('fan-out counts every receiver and keeps the end-to-end window', async () =
 });
 
 test('loss is seen, by number', async () => {
-  const run = await measure(PAIRS, { dropEvery: 50 });
+  const run = await measure(PAIRS, { dropEvery: 10 });
   const expected = run.sent - run.delivered;
   assert.ok(run.loss > 0);
   assert.is(run.loss, expected);
@@ -80,7 +80,7 @@ test('an unacknowledged message is no loss, but not correct either', async () =>
 test('loss at QoS 0 is counted, allowed, and does not stall the window', async () => {
   const run = await measure({ ...QOS0, publishers: 1, e2eWindow: 4 }, { dropEvery: 10 }, 1.2);
   assert.ok(run.loss > 0);
-  assert.ok(run.writtenOff > 0 && run.sent > 40, `${run.writtenOff} of ${run.sent} written off`);
+  assert.ok(run.writtenOff > 0 && run.sent > 20, `${run.writtenOff} of ${run.sent} written off`);
   assert.is(judge('qos0', run), null);
 });
 
@@ -94,16 +94,16 @@ test('duplicates are seen; a fault at QoS 2 only', async () => {
 });
 
 test('swapped deliveries are seen', async () => {
-  const run = await measure(PAIRS, { swapEvery: 20 });
+  const run = await measure(PAIRS, { swapEvery: 10 });
   assert.ok(run.reordered > 0);
   assert.match(judge('pairs', run) ?? '', /out of order/);
 });
 
 test('foreign and changed payloads are seen', async () => {
-  const foreign = await measure(PAIRS, { foreignEvery: 30 });
+  const foreign = await measure(PAIRS, { foreignEvery: 10 });
   assert.ok(foreign.foreign > 0);
   assert.match(judge('pairs', foreign) ?? '', /foreign/);
-  const corrupt = await measure(PAIRS, { corruptEvery: 30 });
+  const corrupt = await measure(PAIRS, { corruptEvery: 10 });
   assert.ok(corrupt.bad > 0);
   assert.match(judge('pairs', corrupt) ?? '', /payload changed on the way/);
 });
@@ -115,10 +115,11 @@ test('an ack for a packet id that awaits none is seen', async () => {
 });
 
 test('the open loop keeps its rate and counts latency from the due time', async () => {
-  const run = await measure({ ...PAIRS, name: 'rate', openLoop: true });
+  const run = await measure({ ...PAIRS, name: 'rate', openLoop: true }, {}, 1);
   assert.is(judge('rate', run), null);
-  assert.ok(run.value > 300 && run.value < 500, `${run.value} per second`);
-  assert.ok((run.sendLag?.count ?? 0) > 50);
+  // Thousands, were it not kept; what is due when the machine stands still at an end of the second is counted or not.
+  assert.ok(run.value > 200 && run.value < 600, `${run.value} per second`);
+  assert.ok((run.sendLag?.count ?? 0) > 200);
   assert.ok((run.e2eLatency?.p50Ms ?? 0) >= (run.sendLag?.p50Ms ?? 1));
 });
 
@@ -145,9 +146,9 @@ test('connections are counted per second', async () => {
   try {
     const [scenario] = selectScenarios('connect');
     const target = { name: 'stub', hosts: [{ address: '127.0.0.1', port: broker.port }], pids: [] };
-    const run = await scenario?.run(target, OPTIONS);
+    const run = await scenario?.run(target, { ...OPTIONS, seconds: 1 });
     assert.is(run?.metric, 'connected/s');
-    assert.ok((run?.value ?? 0) > 100);
+    assert.ok((run?.value ?? 0) > 0);
     assert.is(run?.connectLatency?.count, Math.round((run?.value ?? 0) * (run?.measuredSeconds ?? 0)));
   } finally {
     await broker.stop();

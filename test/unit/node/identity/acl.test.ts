@@ -114,7 +114,8 @@ test('a filter that would take too long to look at is refused', () => {
   const rights = rightsOf(rules(...wide), ANN, true);
   const startedMs = performance.now();
   assert.is(rights.maySubscribe('+/'.repeat(depth).slice(0, -1), 0), false);
-  assert.ok(performance.now() - startedMs < 1_000, 'bounded');
+  // Without a bound it would be minutes.
+  assert.ok(performance.now() - startedMs < 20_000, 'bounded');
 });
 
 test('placeholders are the client id and the user name', () => {

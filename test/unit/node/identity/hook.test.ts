@@ -124,7 +124,7 @@ test('a service that does not answer is not waited for any longer than configure
   service.answer = null;
   const startedMs = performance.now();
   assert.is(await verdict(hook({ timeoutMs: 100 })), 0x88);
-  assert.ok(performance.now() - startedMs < 2_000);
+  assert.ok(performance.now() - startedMs < 20_000);
 });
 
 test('only so many are asked about at once', async () => {

@@ -179,8 +179,8 @@ test('goodbye: what was written arrives, then the end', async () => {
   const [code] = (await once(client, 'close')) as [number];
   assert.is(code, 1000);
   assert.is(taken, 4 * MIB);
-  // The client's answer was read, although the broker had paused: it was not cut off.
-  assert.ok(performance.now() - saidAtMs < 1_500);
+  // The client's answer was read, although the broker had paused: it was not cut off, which would be after 2 s.
+  assert.ok(performance.now() - saidAtMs < 1_900);
 });
 
 test('a client that does not answer a goodbye is cut off', async () => {

@@ -185,7 +185,8 @@ test('the kill of a process is seen at once', async () => {
     const beganMs = performance.now();
     child.kill('SIGKILL');
     await waitFor(() => first.events.at(-1) === 'disconnected n2', { what: 'the loss', intervalMs: 1 });
-    assert.ok(performance.now() - beganMs < 500, 'far inside any election timeout');
+    // What is only silent is given up after 5 s.
+    assert.ok(performance.now() - beganMs < 4_000, 'as soon as the connection ends');
     assert.equal(first.events, ['connected n2', 'disconnected n2']);
   } finally {
     child.kill('SIGKILL');
