@@ -10,7 +10,7 @@ export interface SteadyLoadOptions {
   readonly nodes: readonly NodeProcess[];
   /** Nodes that get a publisher of QoS 1, one of QoS 2 and a subscriber each; `nodes` by default. */
   readonly homes?: readonly NodeProcess[];
-  /** Pause of a publisher after each acknowledgement; 5 ms by default. */
+  /** Pause of a publisher after each acknowledgement; 20 ms by default. */
   readonly pauseMs?: number;
   /** Messages under way of each publisher; 4 by default. */
   readonly window?: number;
@@ -30,7 +30,7 @@ export class SteadyLoad {
 
   /** Resolves when every publisher has had acknowledgements. */
   static async start(options: SteadyLoadOptions): Promise<SteadyLoad> {
-    const { name, nodes, homes = nodes, pauseMs = 5, window = 4, paddingBytes = 0 } = options;
+    const { name, nodes, homes = nodes, pauseMs = 20, window = 4, paddingBytes = 0 } = options;
     const subscribers = homes.map((home) => new Subscriber({ clientId: `${name}-at-${home.id}`, home, nodes }));
     await Promise.all(subscribers.map((each) => each.subscribe(`${name}/#`)));
     const publishers = homes.flatMap((home) =>

@@ -18,6 +18,8 @@ export interface Profile {
   readonly drift: number;
   /** Between two faults, on average; infinite for a seed without faults. */
   readonly faultEveryMs: number;
+  /** Before the first fault; 0 where the cluster is founded amid faults. */
+  readonly calmMs: number;
   readonly plans: readonly ClientPlan[];
 }
 
@@ -25,6 +27,7 @@ const MANY_IN_FLIGHT = 1_024;
 /** As configured by default. Heartbeats come late by up to a tick. */
 const FINEST_TICK_MS = 10;
 const NO_FAULTS = 0.05;
+const FOUNDED_AMID_FAULTS = 0.3;
 /** Within what the serving lease allows for (1.1 and a margin). */
 const DRIFT = 0.03;
 
@@ -58,6 +61,7 @@ export function drawProfile(rng: Rng): Profile {
     wire: { fastestMs: 0.1, slowestMs: rng.pick([1, 5, 60]), kernelBytes: rng.pick([1_024, 64 * 1024]) },
     drift: rng.chance(0.7) ? DRIFT : 0,
     faultEveryMs: rng.chance(NO_FAULTS) ? Number.POSITIVE_INFINITY : rng.pick([300, 800, 1_500, 3_000]),
+    calmMs: rng.chance(FOUNDED_AMID_FAULTS) ? 0 : rng.between(1_000, 4_000),
     plans: drawClients(rng, maxInflightMessages >= MANY_IN_FLIGHT ? [0, 1] : [0]),
   };
 }

@@ -140,6 +140,7 @@ class Simulation {
       configurations: this.#configurations,
       operators: this.#operators,
       everyMs: profile.faultEveryMs,
+      calmMs: profile.calmMs,
       operations: () => this.#operations,
       leftOut: options.leftOut ?? new Set(),
     });

@@ -22,6 +22,8 @@ export const FAULT_KINDS: readonly string[] = Object.keys(FAULTS);
 export interface FaultInjectorOptions extends Omit<FaultContext, 'later'> {
   /** Between two faults, on average. */
   readonly everyMs: number;
+  /** Before the first one. */
+  readonly calmMs: number;
   /** What clients have done so far. */
   readonly operations: () => number;
   /** Numbers of faults that are left out; everything else is drawn as if they were not. */
@@ -62,11 +64,15 @@ export class FaultInjector {
   }
 
   start(): void {
+    this.#next(this.#options.calmMs);
+  }
+
+  #next(calmMs: number): void {
     const { world, rng, everyMs } = this.#options;
-    world.after(rng.between(0.1, 2) * everyMs, () => {
+    world.after(calmMs + rng.between(0.1, 2) * everyMs, () => {
       if (this.#healed) return;
       this.#draw(rng.fork());
-      this.start();
+      this.#next(0);
     });
   }
 
