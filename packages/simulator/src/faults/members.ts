@@ -1,3 +1,4 @@
+import { FULL_QUEUE_POLICIES, type Limits, SHARED_STRATEGIES } from '@quorate/broker';
 import { members } from '@quorate/consensus';
 import type { SimulatedNode } from '../cluster/simulated-node.ts';
 import { anyNode, type FaultContext, type Faults } from './context.ts';
@@ -15,6 +16,7 @@ export const MEMBER_FAULTS: Faults = {
   'learner joined': { weight: 1, inject: (context) => join(context, false, false) },
   'node replaced': { weight: 2, inject: (context) => join(context, true, true) },
   'node removed': { weight: 3, inject: remove },
+  'settings changed': { weight: 2, inject: changeSettings },
   'removed node started again': {
     weight: 1,
     inject: ({ cluster, rng, configurations }) => {
@@ -62,4 +64,22 @@ function remove(context: FaultContext): void {
   operators.remove(anyNode(context), id, () => {
     if (off) cluster.retire(cluster.node(id));
   });
+}
+
+/** Far above what clients ever reach: what is refused at a limit, and to whom that is said, is not what seeds are to find out. */
+const OUT_OF_REACH = 100_000;
+
+/** Some of the settings of the cluster; how much a member of a share group may hold is one that matters at once. */
+function changeSettings({ cluster, operators, rng }: FaultContext): void {
+  const serving = cluster.nodes.filter(({ replica }) => replica?.broker.serving);
+  if (serving.length === 0) return;
+  const node = rng.pick(serving);
+  const way = rng.unit();
+  if (way < 0.4) return operators.changeStrategy(node, rng.pick(SHARED_STRATEGIES));
+  const limits: Partial<Limits> = {
+    sharedInflightPerSession: rng.pick([1, 2, 16, 1_024]),
+    ...(way < 0.7 && { retainedMessages: OUT_OF_REACH + rng.below(OUT_OF_REACH) }),
+  };
+  const policy = rng.chance(0.5) ? { fullQueuePolicy: rng.pick(FULL_QUEUE_POLICIES) } : {};
+  operators.changeLimits(node, { limits, ...policy });
 }

@@ -1,3 +1,10 @@
+import {
+  type ByteWriter,
+  type SettingsChange,
+  type SharedStrategy,
+  writeSettings,
+  writeSharedStrategy,
+} from '@quorate/broker';
 import { type Configuration, members } from '@quorate/consensus';
 import type { Replica } from '@quorate/node/runtime';
 import { peerAddressOf } from '../cluster/node-config.ts';
@@ -42,6 +49,26 @@ export class Operators {
 
   remove(node: SimulatedNode, nodeId: string, done: () => void): void {
     this.#change(node, { kind: 'remove', nodeId }, nodeId, 'out', done);
+  }
+
+  changeLimits(node: SimulatedNode, change: SettingsChange): void {
+    this.#propose(node, 'settings', (writer) => writeSettings(writer, change));
+  }
+
+  changeStrategy(node: SimulatedNode, strategy: SharedStrategy): void {
+    this.#propose(node, 'shared strategy', (writer) => writeSharedStrategy(writer, strategy));
+  }
+
+  /** As the node does when it is asked over HTTP, but for the time after which it gives up. */
+  #propose(node: SimulatedNode, what: string, write: (writer: ByteWriter) => void): void {
+    node.ask(({ broker }) => {
+      const { proposer, serving, congested } = broker;
+      this.#world.note('operator', what, `on ${node.id}`);
+      if (!serving || congested) return;
+      const commandApplied = (): void => this.#world.count(`  ${what} changed`);
+      write(proposer.open());
+      proposer.added({ commandApplied }, 0, 0);
+    });
   }
 
   #change(node: SimulatedNode, request: Request, nodeId: string, role: Role, done: () => void): void {
