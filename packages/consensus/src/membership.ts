@@ -6,7 +6,7 @@
 import { InvariantError, invariant } from './assert.ts';
 import { hasQuorum, isJoint, isVoter, members, tagOf } from './configuration.ts';
 import { encodeConfiguration } from './configuration-codec.ts';
-import { confirmReads, termCommitted } from './read-index.ts';
+import { beginRound, confirmReads, termCommitted } from './read-index.ts';
 import { appendLocally } from './roles.ts';
 import type { CoreState, Leadership } from './state.ts';
 import { retire } from './transfer.ts';
@@ -17,24 +17,60 @@ interface Refusal {
   readonly reason: string;
 }
 
-/** Begins a change, or says why not. */
+/**
+ * Begins a change, or says why not. A change of voters begins when majorities of the old and of the new ones have answered
+ * since it was asked for. Who was only heard before may have lost its disk since: then the configuration, in force here as
+ * soon as it is appended, could need the vote of a node that gets none before there is a leader.
+ */
 export function changeMembership(state: CoreState, change: MembershipChange): void {
   const { current } = state.configurations;
   const wanted = finalConfiguration(current, change);
   const refusal = refuseNow(state) ?? refuseWanted(state, wanted);
-  if (refusal !== null) {
-    state.outbox.membershipResults.push({ id: change.id, ok: false, ...refusal });
-    return;
-  }
+  if (refusal !== null) return refuse(state, change, refusal);
   if (isSame(current, wanted)) {
     state.outbox.membershipResults.push({ id: change.id, ok: true, code: 'UNCHANGED' });
     return;
   }
   const { leadership } = state;
   invariant(leadership !== null, 'only a leader changes the membership');
+  if (isSameSet(current.voters, wanted.voters)) {
+    // Learners are in no quorum: as long as the voters stay the same every two quorums meet anyway.
+    leadership.changeId = change.id;
+    append(state, leadership, wanted);
+    return;
+  }
+  const deadlineMs = state.nowMs + state.options.electionTimeoutMs;
+  leadership.askedChange = { change, round: beginRound(leadership), deadlineMs };
+  beginAskedChange(state, leadership);
+}
+
+/** On a leader, when somebody has answered: begins the change that waits for that, if it need not wait any longer. */
+export function beginAskedChange(state: CoreState, leadership: Leadership): void {
+  if (leadership.askedChange === null) return;
+  const { change, round } = leadership.askedChange;
+  const { current } = state.configurations;
+  const between = joint(current, finalConfiguration(current, change));
+  const answered = (id: NodeId): boolean => (leadership.progress.get(id)?.answeredRound ?? 0) >= round;
+  if (!hasQuorum(between, (id) => id === state.id || answered(id))) return;
+  leadership.askedChange = null;
+  const refusal = refuseNow(state);
+  if (refusal !== null) return refuse(state, change, refusal);
   leadership.changeId = change.id;
-  // Learners are in no quorum: as long as the voters stay the same every two quorums meet anyway.
-  append(state, leadership, isSameSet(current.voters, wanted.voters) ? wanted : joint(current, wanted));
+  append(state, leadership, between);
+}
+
+export function tickAskedChange(state: CoreState, leadership: Leadership): void {
+  const { askedChange } = leadership;
+  if (askedChange === null || state.nowMs < askedChange.deadlineMs) return;
+  leadership.askedChange = null;
+  refuse(state, askedChange.change, {
+    code: 'QUORUM_UNREACHABLE',
+    reason: 'the leader does not hear a majority of the voters wanted',
+  });
+}
+
+function refuse(state: CoreState, { id }: MembershipChange, refusal: Refusal): void {
+  state.outbox.membershipResults.push({ id, ok: false, ...refusal });
 }
 
 /** On a leader, when the commit index has moved: what the configuration in force, if it is committed, asks for next. */
@@ -76,6 +112,9 @@ function refuseNow(state: CoreState): Refusal | null {
   // A change before that could meet an older one that is still uncommitted somewhere, without a common quorum.
   if (!termCommitted(state)) return { code: 'NOT_READY', reason: 'the leader has not committed in its term yet' };
   const { current, currentIndex } = state.configurations;
+  if (leadership.askedChange !== null) {
+    return { code: 'CHANGE_IN_PROGRESS', reason: 'another change waits for the voters it wants to answer' };
+  }
   if (!isJoint(current) && currentIndex <= state.commitIndex) return null;
   return { code: 'CHANGE_IN_PROGRESS', reason: `the configuration at ${currentIndex} is not final and committed` };
 }
@@ -94,8 +133,7 @@ function refuseWanted(state: CoreState, wanted: Configuration): Refusal | null {
       return { code: 'LEARNER_NOT_CAUGHT_UP', reason: `${id} is more than an election timeout behind` };
     }
   }
-  if (isSameSet(current.voters, wanted.voters) || hasQuorum(wanted, (id) => isHeard(state, id))) return null;
-  return { code: 'QUORUM_UNREACHABLE', reason: 'the leader does not hear a majority of the voters wanted' };
+  return null;
 }
 
 function findFault(current: Configuration, wanted: Configuration): string | null {
@@ -118,12 +156,6 @@ function findFault(current: Configuration, wanted: Configuration): string | null
 function isCaughtUp(state: CoreState, id: NodeId): boolean {
   const progress = state.leadership?.progress.get(id);
   return progress?.isCaughtUp(state.nowMs, state.options.electionTimeoutMs) ?? false;
-}
-
-function isHeard(state: CoreState, id: NodeId): boolean {
-  if (id === state.id) return true;
-  const heardMs = state.leadership?.progress.get(id)?.heardMs ?? null;
-  return heardMs !== null && state.nowMs - heardMs < state.options.electionTimeoutMs;
 }
 
 function finalConfiguration(current: Configuration, change: MembershipChange): Configuration {

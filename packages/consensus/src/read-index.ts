@@ -43,15 +43,20 @@ function register(state: CoreState, leadership: Leadership, from: NodeId | null,
     leadership.earlyReads.push({ from, id });
     return true;
   }
-  // Messages leave only at the next flush, so every read until then may share the round.
+  leadership.reads.push({ from, id, index: state.commitIndex, round: beginRound(leadership) });
+  confirmReads(state);
+  return true;
+}
+
+/** A round whose answers are all younger than this moment. */
+export function beginRound(leadership: Leadership): number {
+  // Messages leave only at the next flush, so whatever asks until then may share the round.
   if (!leadership.roundOpen) {
     leadership.roundOpen = true;
     leadership.round += 1;
   }
-  leadership.reads.push({ from, id, index: state.commitIndex, round: leadership.round });
   leadership.flushDue = true;
-  confirmReads(state);
-  return true;
+  return leadership.round;
 }
 
 /** Whether this leader has committed an entry of its own term. */

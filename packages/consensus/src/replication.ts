@@ -2,7 +2,7 @@
 import { invariant } from './assert.ts';
 import { hasQuorum, isVoter, quorumValue } from './configuration.ts';
 import { entryBytes } from './log.ts';
-import { afterCommit, leaveJoint } from './membership.ts';
+import { afterCommit, beginAskedChange, leaveJoint, tickAskedChange } from './membership.ts';
 import type { Progress } from './progress.ts';
 import { admitEarlyReads, confirmReads } from './read-index.ts';
 import { becomeFollower } from './roles.ts';
@@ -18,6 +18,7 @@ export function tickReplication(state: CoreState, leadership: Leadership): void 
     becomeFollower(state, state.term, null);
     return;
   }
+  tickAskedChange(state, leadership);
   leaveJoint(state, leadership);
   if (state.nowMs < leadership.heartbeatDueMs) return;
   leadership.heartbeatDueMs = state.nowMs + state.options.heartbeatIntervalMs;
@@ -86,6 +87,7 @@ function heard(state: CoreState, leadership: Leadership, progress: Progress, rou
   if (round <= progress.answeredRound) return;
   progress.answeredRound = round;
   confirmReads(state);
+  beginAskedChange(state, leadership);
 }
 
 /** The connection to the peer closed: a snapshot that was on its way to it is lost too. */
@@ -135,7 +137,9 @@ export function flush(state: CoreState): void {
     sendAppends(state, leadership, progress);
     const commitIndex = Math.min(state.commitIndex, progress.matchIndex);
     const unsaid = commitIndex > progress.sentCommitIndex;
-    const confirms = roundBegins && isVoter(state.configurations.current, progress.id);
+    // Learners have a say only when it is about their vote.
+    const asked = leadership.askedChange !== null || isVoter(state.configurations.current, progress.id);
+    const confirms = roundBegins && asked;
     if (!progress.heartbeatDue && !unsaid && !confirms) continue;
     progress.heartbeatDue = false;
     progress.sentCommitIndex = Math.max(progress.sentCommitIndex, commitIndex);

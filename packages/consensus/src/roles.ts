@@ -51,6 +51,7 @@ export function becomeLeader(state: CoreState): void {
     earlyReads: [],
     transfer: null,
     changeId: null,
+    askedChange: null,
     uncommittedBytes: state.log.bytesBetween(state.commitIndex + 1, state.log.lastIndex),
   };
   syncProgress(state);
@@ -83,6 +84,11 @@ export function appendLocally(state: CoreState, entries: readonly Entry[]): void
 
 /** Nobody will tell the one who asked for the membership change how it ends. */
 function failChange(state: CoreState): void {
+  const asked = state.leadership?.askedChange ?? null;
+  if (asked !== null) {
+    const reason = 'this node no longer leads; the change was not begun';
+    state.outbox.membershipResults.push({ id: asked.change.id, ok: false, code: 'NOT_LEADER', reason });
+  }
   const id = state.leadership?.changeId ?? null;
   if (id === null) return;
   const reason = 'this node no longer leads; whether the change happens is for the next leader to say';

@@ -5,7 +5,7 @@ import { RaftLog } from './log.ts';
 import { Outbox } from './outbox.ts';
 import type { Progress } from './progress.ts';
 import { Random } from './random.ts';
-import type { CoreOptions, InitialState, NodeId } from './types.ts';
+import type { CoreOptions, InitialState, MembershipChange, NodeId } from './types.ts';
 
 /** A read on a leader that waits for a quorum to answer `round`. */
 export interface PendingRead {
@@ -22,6 +22,14 @@ export interface Transfer {
   /** Step down at the deadline, because this node's storage stands still. */
   readonly stepDown: boolean;
   sent: boolean;
+}
+
+/** A change of voters that waits to hear from those who are to decide. */
+export interface AskedChange {
+  readonly change: MembershipChange;
+  /** Answers to this round or a later one count. */
+  readonly round: number;
+  readonly deadlineMs: number;
 }
 
 /** What exists only while this node leads. */
@@ -43,6 +51,8 @@ export interface Leadership {
   transfer: Transfer | null;
   /** Id of the membership change under way that this leader was asked for, or null. */
   changeId: number | null;
+  /** Asked for, and not in the log yet; or null. */
+  askedChange: AskedChange | null;
   /** Weight of the entries in (commitIndex, lastIndex]. */
   uncommittedBytes: number;
 }

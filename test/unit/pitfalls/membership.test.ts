@@ -1,6 +1,7 @@
 import { decodeConfiguration, encodeConfiguration, type NodeId } from '@quorate/consensus';
 import { assert, suite } from '../../support/suite.ts';
 import {
+  answer,
   ELECTION_TIMEOUT_MS,
   HEARTBEAT_MS,
   initialOf,
@@ -35,6 +36,7 @@ test('etcd#12359: what is committed of a change need not be known to be so by th
   // n2 is away. n3 shall learn and n4 vote; n4 gets more of the log than n3 and hears of no commit.
   cluster.passes = (from, to) => from !== 'n2' && to !== 'n2';
   change(leader, ['n1', 'n2', 'n4'], ['n3']);
+  answer(leader, 1, 'n3', 'n4');
   leader.propose();
   const joint = leader.status.configurationIndex as number;
   for (const { to, message } of leader.take()) {
@@ -80,6 +82,7 @@ test('etcd#12136: the next leader leaves the joint configuration that the one be
   const leader = cluster.elect('n1');
   cluster.tick(3 * HEARTBEAT_MS);
   change(leader, [...THREE, 'n4']);
+  answer(leader, 1, 'n2', 'n3');
   const joint = leader.status.configurationIndex as number;
   cluster.passes = (_from, _to, message) =>
     message.kind !== 'appendRequest' || message.entries.every(({ index }) => index <= joint);

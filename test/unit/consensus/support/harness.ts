@@ -223,3 +223,9 @@ export class TestCluster {
     return this.trace.filter((each) => each.from === from && each.to === to).map((each) => each.message.kind);
   }
 }
+
+/** Answers of voters to the question that a leader asks before it begins a change of voters. */
+export function answer(leader: TestNode, round: number, ...from: readonly NodeId[]): void {
+  const message = { kind: 'heartbeatResponse', term: leader.status.term, round } as const;
+  for (const each of from) leader.step({ kind: 'message', from: each, message });
+}

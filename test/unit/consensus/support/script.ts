@@ -96,6 +96,7 @@ export class Script {
       peerLost: (words) => this.#step(this.#node(words), { kind: 'peerLost', peer: words.at(1) }),
       stalled: (words) => this.#step(this.#node(words), { kind: 'storageStalled' }),
       transfer: (words) => this.#step(this.#node(words), { kind: 'transferLeadership', to: words.plain[1] ?? null }),
+      ask: (words) => this.#ask(words),
       change: (words) => this.#change(words),
       compact: (words) => this.#compact(this.#node(words), Number(words.at(1))),
       snapshot: (words) => this.#snapshot(words),
@@ -216,13 +217,17 @@ export class Script {
     const count = Number(words.named('count') ?? Infinity);
     const chosen = this.#flying.filter((each) => isChosen(each, words)).slice(0, count);
     this.#flying = this.#flying.filter((each) => !chosen.includes(each));
-    for (const { from, to, message } of chosen) {
+    this.#arrive(chosen, quiet);
+    return chosen.length > 0;
+  }
+
+  #arrive(messages: readonly Flying[], quiet: boolean): void {
+    for (const { from, to, message } of messages) {
       const node = this.#nodes.get(to);
       const lost = node?.up !== true || this.#cut.has(from) || this.#cut.has(to);
       if (!quiet) this.#say(`${from} > ${to}: ${showMessage(message)}${lost ? ' -- lost' : ''}`);
       if (!lost) this.#step(node, { kind: 'message', from, message });
     }
-    return chosen.length > 0;
   }
 
   #settle(words: Words, quiet = words.plain.includes('quietly')): void {
@@ -256,7 +261,18 @@ export class Script {
     this.#say(showStatus(node.core.status())[0] as string);
   }
 
+  /** A change, and what the voters answer to the question that goes before it. */
   #change(words: Words): void {
+    const earlier = new Set(this.#flying);
+    this.#ask(words);
+    for (const kind of ['heartbeat', 'heartbeatResponse']) {
+      const chosen = this.#flying.filter((each) => !earlier.has(each) && each.message.kind === kind);
+      this.#flying = this.#flying.filter((each) => !chosen.includes(each));
+      this.#arrive(chosen, true);
+    }
+  }
+
+  #ask(words: Words): void {
     const { voters, learners } = words.configuration();
     const id = Number(words.named('id') ?? 1);
     const memberTags = Object.fromEntries(words.map('tags'));
