@@ -12,7 +12,7 @@ export { type ClientEnvironment, type ClientIdentity, RecordingClient } from './
 export { Roamer } from './client/roamer.ts';
 export { Ticker } from './client/ticker.ts';
 export type { ProtocolVersion } from './client/wire.ts';
-export type { Cluster, Features, NodeHandle } from './cluster/cluster.ts';
+export type { Cluster, ClusterSettings, Features, NodeHandle } from './cluster/cluster.ts';
 export { type DiskKind, diskUnavailable } from './cluster/disks.ts';
 export { FixedCluster, type FixedOptions } from './cluster/fixed.ts';
 export { majorityLeader } from './cluster/leader.ts';

@@ -105,6 +105,33 @@ test('QoS 1: what a client had not acknowledged when it went goes to another', a
   assert.equal([payload, dup], ['one', false]);
 });
 
+shows(
+  test,
+  { 'v5.0': '3.10.4-2, 3.10.4-3' },
+  'who unsubscribes gets no new messages, keeps what it has begun, and what it leaves goes to others',
+  async () => {
+    const at = await scene();
+    const leaver = await world.subscriber(5, at.filter, 1);
+    for (const payload of ['one', 'two']) await publishTo(at, payload, 1);
+    const [one, two] = [await leaver.message(), await leaver.message()];
+    assert.equal([one.payload, two.payload], ['one', 'two']);
+    const other = await world.subscriber(5, at.filter, 1);
+    await leaver.unsubscribe(at.filter);
+    for (const payload of ['three', 'four']) {
+      await publishTo(at, payload, 1);
+      assert.is((await other.message()).payload, payload);
+    }
+    leaver.send(ack(Ack.puback, one.packetId));
+    await leaver.nothing();
+    await other.nothing();
+    // With DISCONNECT its PUBACK is in the log.
+    await leaver.leave();
+    const { payload, dup } = await other.message();
+    assert.equal([payload, dup], ['two', false]);
+    await other.nothing();
+  },
+);
+
 test('no retained message comes with a shared subscription', async () => {
   const at = await scene();
   await world.publish({ topic: at.topic, payload: 'kept', qos: 1, packetId: 1, retain: true });

@@ -89,6 +89,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'leadership transfers': { expect: untold, during: termGrows },
   'rolling restart': { expect: untold, during: processesChange },
   'rolling upgrade': { expect: untold, during: processesChange },
+  'changed settings': { quick: true, expect: everybody, during: settingsChange },
 };
 
 async function someAcknowledge(bench: PartitionBench): Promise<void> {
@@ -139,6 +140,19 @@ async function processesChange(bench: PartitionBench, hit: readonly string[], be
     return hit.every((id) => now.get(id) !== undefined && now.get(id) !== before.pids.get(id));
   };
   await waitFor(changed, { what: 'all processes to be others', timeoutMs: 60_000 });
+}
+
+/** Each node goes by one limit after another, whoever was asked to change it. */
+async function settingsChange(bench: PartitionBench): Promise<void> {
+  const seen = new Map(bench.cluster.nodes.map(({ id }) => [id, new Set<unknown>()]));
+  const changed = async (): Promise<boolean> => {
+    for (const [id, values] of seen) {
+      const settings = await bench.cluster.settingsOf(id);
+      if (settings !== null) values.add(settings['sharedInflightPerSession']);
+    }
+    return [...seen.values()].every((values) => values.size >= 3);
+  };
+  await waitFor(changed, { what: 'three values of a limit on each node', timeoutMs: 40_000 });
 }
 
 function pidsOf(bench: PartitionBench): Map<string, number | undefined> {

@@ -33,6 +33,9 @@ export interface NodeHandle {
   wipe(): Promise<void>;
 }
 
+/** Settings of the whole cluster by their names. */
+export type ClusterSettings = Readonly<Record<string, string | number>>;
+
 /** A cluster of real processes. */
 export interface Cluster {
   /** Name, version and the settings that matter: for the report. */
@@ -54,6 +57,15 @@ export interface Cluster {
   removeNode?(id: string): Promise<void>;
   /** Whether these nodes and no others are voters, in the eyes of all of them; absent when the broker does not tell. */
   isWhole?(): Promise<boolean>;
+  /** Whether a node says that it is ready for clients; absent when the broker does not tell. */
+  isReady?(id: string): Promise<boolean>;
+  /** The settings of the cluster that a node goes by; null without an answer. */
+  settingsOf?(id: string): Promise<ClusterSettings | null>;
+  /**
+   * Changes them at a node: `refused` when nothing is changed now, `unknown` when it may be or may yet be.
+   * Rejects when the node would never take such a change.
+   */
+  changeSettings?(id: string, change: ClusterSettings): Promise<'done' | 'refused' | 'unknown'>;
   /** Builds between which a rolling upgrade goes; the first is the one that nodes are started with. */
   readonly builds?: readonly string[];
   /** The build of the node's next start. */

@@ -18,7 +18,7 @@ export async function getJson(url: string, timeoutMs = READ_TIMEOUT_MS): Promise
 /** A request; rejects when there is no answer in time. */
 export async function askJson(
   url: string,
-  request: { readonly method: 'GET' | 'POST' | 'DELETE'; readonly body?: unknown },
+  request: { readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'; readonly body?: unknown },
   timeoutMs: number,
 ): Promise<Answer> {
   const response = await fetch(url, {

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Network } from '../network/network.ts';
-import type { Cluster, Features, NodeHandle } from './cluster.ts';
+import type { Cluster, ClusterSettings, Features, NodeHandle } from './cluster.ts';
 import { type DiskKind, mountDisk, unmountDisk } from './disks.ts';
 import { type Answer, askJson, field, getJson } from './http.ts';
 import { majorityLeader } from './leader.ts';
@@ -16,9 +16,12 @@ export const OWN_BUILD = fileURLToPath(new URL('../../../packages/cli/bin/quorat
 /** A change of the cluster waits for majorities and elections. */
 const CHANGE_TIMEOUT_MS = 60_000;
 const VOTER_TIMEOUT_MS = 120_000;
+/** A change of settings is one command in the log; a node that stands still is not waited for. */
+const SETTINGS_TIMEOUT_MS = 3_000;
 /** After these a change may have happened or may yet happen. */
 const UNKNOWN_CODES = ['LEADERSHIP_LOST', 'TIMEOUT', 'INTERNAL'];
 const SETTLE_TIMEOUT_MS = 20_000;
+const SETTINGS_PATH = '/api/v1/settings';
 const SHARED_SUBSCRIPTIONS = 'sharedSubscriptionAvailable';
 
 const MIB = 1024 * 1024;
@@ -189,6 +192,28 @@ export class QuorateCluster implements Cluster {
     const seen = await Promise.all(ids.map((id) => getJson(this.url(id, '/api/v1/cluster'))));
     const ready = await Promise.all(ids.map((id) => getJson(this.url(id, '/readyz'))));
     return seen.every((each) => votersIn(each) === wanted) && ready.every((each) => each?.status === 200);
+  }
+
+  async isReady(id: string): Promise<boolean> {
+    return (await getJson(this.url(id, '/readyz')))?.status === 200;
+  }
+
+  async settingsOf(id: string): Promise<ClusterSettings | null> {
+    const answer = await getJson(this.url(id, SETTINGS_PATH));
+    return answer?.status === 200 ? (answer.body as ClusterSettings) : null;
+  }
+
+  async changeSettings(id: string, change: ClusterSettings): Promise<'done' | 'refused' | 'unknown'> {
+    let answer: Answer;
+    try {
+      answer = await askJson(this.url(id, SETTINGS_PATH), { method: 'PUT', body: change }, SETTINGS_TIMEOUT_MS);
+    } catch {
+      return 'unknown';
+    }
+    if (answer.status < 300) return 'done';
+    const code = String(field(answer.body, 'code'));
+    if (answer.status === 400) throw new Error(`${id} takes no ${JSON.stringify(change)}: ${code}`);
+    return UNKNOWN_CODES.includes(code) ? 'unknown' : 'refused';
   }
 
   setBuild(id: string, build: string): void {

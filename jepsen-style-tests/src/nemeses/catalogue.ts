@@ -4,6 +4,7 @@ import { MEMBERS } from './members.ts';
 import type { Nemesis } from './nemesis.ts';
 import { PARTITIONS } from './partitions.ts';
 import { PROCESSES } from './processes.ts';
+import { SETTINGS } from './settings.ts';
 import { SHAPES } from './shapes.ts';
 import { SPACE } from './space.ts';
 
@@ -16,4 +17,5 @@ export const NEMESES: readonly Nemesis[] = [
   ...SPACE,
   ...DATA,
   ...MEMBERS,
+  ...SETTINGS,
 ];

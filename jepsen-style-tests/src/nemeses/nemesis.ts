@@ -7,7 +7,7 @@ import type { Clocks } from './clocks.ts';
 import type { LinkBook } from './link-book.ts';
 
 /** What a fault touches. Two at once never touch the same, nor what the other depends on (`excludes` in plan.ts). */
-export type Touches = 'links' | 'shapes' | 'processes' | 'clocks' | 'space' | 'data' | 'members';
+export type Touches = 'links' | 'shapes' | 'processes' | 'clocks' | 'space' | 'data' | 'members' | 'settings';
 
 /** All that faults are done to, and with. */
 export interface NemesisContext {

@@ -43,8 +43,8 @@ interface Kind {
 }
 
 /*
- * What never goes on at the same time. Links that are cut, links that are bad and clocks go together with everything but
- * themselves; of all that touches nodes there is one at a time: two of them could take a majority of disks, or one would undo
+ * What never goes on at the same time. Links that are cut, links that are bad, clocks and settings go together with everything
+ * but themselves; of all that touches nodes there is one at a time: two of them could take a majority of disks, or one would undo
  * what the other does. A change of members waits for a majority, which a cut may take away for as long as it lasts; a damaged
  * node is only sound again when the others have been able to take it in.
  */

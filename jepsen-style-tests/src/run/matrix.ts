@@ -20,7 +20,7 @@ export interface MatrixRun {
 const FAMILIES: Readonly<Record<string, readonly Touches[]>> = {
   links: ['links', 'shapes'],
   nodes: ['processes', 'clocks', 'space'],
-  changes: ['data', 'members'],
+  changes: ['data', 'members', 'settings'],
 };
 
 /**

@@ -17,7 +17,7 @@ interface SystemError {
   readonly hostname?: string;
 }
 
-const FORESEEN_NAMES = new Set(['ConfigError', 'StorageError', 'UsageError', 'CommandError']);
+const FORESEEN_NAMES = new Set(['ConfigError', 'StorageError', 'UsageError', 'CommandError', 'NewerVersionError']);
 
 const MEANINGS: Readonly<Record<string, string>> = {
   EACCES: 'no permission',

@@ -11,6 +11,7 @@ const WS_STAGE = 'packages/node/src/listener/web-socket-stage.ts';
 const GRANTED = 'each shared subscriber gets its own granted QoS';
 const BEGUN = 'a QoS 2 delivery that was begun';
 const REFUSED = 'a message that a shared subscriber refuses';
+const UNSUBSCRIBED = 'who unsubscribes gets no new messages';
 const TEXT = 'a frame that is not binary';
 const SELECTED = 'the server selects the subprotocol';
 
@@ -48,8 +49,20 @@ export const SHARED: readonly Planted[] = [
   planted(
     'not-given-to-another',
     'what a member had not acknowledged goes to another',
-    { shared: ['QoS 1: what a client had not acknowledged'] },
+    { shared: ['QoS 1: what a client had not acknowledged', UNSUBSCRIBED] },
     [SHARING, 'if (!keeps && session.held > 0) takeBack(', 'if (keeps && session.held > 0) takeBack('],
+  ),
+  planted('unsubscribed-and-still-a-member', 'no new messages behind UNSUBSCRIBE', { shared: [UNSUBSCRIBED] }, [
+    COMMANDS,
+    '      leave(state, session, filter);\n',
+    '',
+  ]),
+  planted(
+    'unsubscribed-and-taken-away',
+    'what is on its way is delivered to the end',
+    { shared: [UNSUBSCRIBED] },
+    [COMMANDS, 'import { dispatch,', 'import { disconnecting, dispatch,'],
+    [COMMANDS, '      leave(state', '      disconnecting(state, sink, [session], false);\n      leave(state'],
   ),
   planted(
     'retained-and-shared',

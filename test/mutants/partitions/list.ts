@@ -1,5 +1,5 @@
 import { MUTANTS } from '../list.ts';
-import type { Mutant } from '../mutant.ts';
+import { type Mutant, mutant } from '../mutant.ts';
 
 /** A planted bug with the faults and the workloads under which clients can notice it. */
 export interface Hunted {
@@ -15,7 +15,7 @@ function hunted(name: string, nemeses: readonly string[], workloads: readonly st
 }
 
 /**
- * Bugs of the simulator's list that clients of real processes can notice. Not among them are those that need a power failure,
+ * Bugs, of the simulator's list but one, that clients of real processes can notice. Not among them are those that need a power failure,
  * since a killed process leaves its writes to the kernel (`test/e2e/power-off`), those of the wait for the lease of a former owner,
  * who cut off from the others has nothing new to tell its clients, those of what is restored from a checkpoint, which in a short
  * run is little, those of clients that are away when their node is given up (here they come back before that), and those that take
@@ -28,5 +28,16 @@ export const HUNTED: readonly Hunted[] = [
   hunted('batches-skipped-on-resend', ['kill leader', 'packet loss'], ['queue', 'order']),
   hunted('former-owner-still-known', ['flapping links', 'isolate one'], ['ownership', 'queue']),
   hunted('shared-not-taken-back', ['kill one', 'clients cut off'], ['shared']),
+  {
+    mutant: mutant(
+      'settings-of-some-nodes',
+      'all nodes go by the settings of the cluster from the same place in the log on',
+      'packages/broker/src/state/settings.ts',
+      '  state.dirty.settings = true;\n',
+      '  state.dirty.settings = true;\n  if (Math.random() < 0.2) return;\n',
+    ),
+    nemeses: ['changed settings'],
+    workloads: ['shared', 'queue'],
+  },
   hunted('commit-by-one-less', ['isolate leader', 'kill leader'], ['queue', 'register']),
 ];

@@ -1,4 +1,5 @@
 import { createServer } from 'node:net';
+import { NewerVersionError } from '@quorate/broker';
 import { CommandError, describeFailure } from '@quorate/cli';
 import { loadConfig } from '@quorate/node';
 import { StorageError } from '@quorate/storage';
@@ -54,6 +55,10 @@ test('errors made for people are passed on, on one line', () => {
   assert.equal(describeFailure(new CommandError('it is\n so')), { sentence: 'it is so', foreseen: true });
   const storage = new StorageError('DIRECTORY_NOT_A_DIRECTORY', { path: '/x' });
   assert.ok(describeFailure(storage).foreseen);
+  // A node of an older version that meets a newer command in the log: no fault of the program.
+  const newer = describeFailure(new NewerVersionError('command type 99'));
+  assert.match(newer.sentence, /^command type 99 is not known to this version: upgrade this node/);
+  assert.ok(newer.foreseen);
   assert.match(describeFailure(storage).sentence, /^The data directory \/x is a file, not a directory\./);
 });
 

@@ -1,5 +1,5 @@
 import { asBuffer, ByteReader, type ByteWriter } from './bytes.ts';
-import { invariant } from './invariant.ts';
+import { invariant, NewerVersionError } from './invariant.ts';
 
 /**
  * A batch is what one node gathered in a turn: a header that makes its application exactly once and in order, then
@@ -31,7 +31,7 @@ export function beginBatch(writer: ByteWriter, nodeId: string, incarnation: numb
 export function readBatchHeader(batch: Uint8Array): BatchHeader {
   const reader = new ByteReader(batch);
   const format = reader.u8();
-  invariant(format === FORMAT, `batch format ${format} is not known to this version`);
+  if (format !== FORMAT) throw new NewerVersionError(`batch format ${format}`);
   const nodeId = reader.string();
   const incarnation = reader.integer();
   const sequence = reader.integer();

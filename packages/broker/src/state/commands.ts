@@ -1,6 +1,6 @@
 import type { MessageProperties, QoS, SubscriptionRequest, Will } from '@quorate/protocol';
 import type { ByteReader, ByteWriter } from './bytes.ts';
-import { InvariantError } from './invariant.ts';
+import { NewerVersionError } from './invariant.ts';
 import { readProperties, readWill, writeProperties, writeWill } from './properties.ts';
 import { readChange, type SettingsChange, writeChange } from './settings.ts';
 import { SHARED_STRATEGIES, type SharedStrategy } from './share-strategy.ts';
@@ -246,13 +246,13 @@ export function writeMemberRemoved(writer: ByteWriter, value: { readonly nodeId:
   });
 }
 
-/** @throws InvariantError for an action that a later version added: skipping it would make this node differ */
+/** @throws NewerVersionError for an action that a later version added: skipping it would make this node differ */
 export function readMember(reader: ByteReader): MemberCommand {
   const action = reader.u8();
   const nodeId = reader.string();
   if (action === MemberAction.remove) return { nodeId, member: null };
   if (action !== MemberAction.put) {
-    throw new InvariantError(`member action ${action} is not known to this version: upgrade this node`);
+    throw new NewerVersionError(`member action ${action}`);
   }
   const peer = reader.string();
   const voter = reader.u8() === 1;
@@ -274,7 +274,7 @@ export function writeDocument(writer: ByteWriter, value: DocumentCommand): void 
   });
 }
 
-/** @throws InvariantError for an action or condition that a later version added: skipping it would make this node differ */
+/** @throws NewerVersionError for an action or condition that a later version added: skipping it would make this node differ */
 export function readDocument(reader: ByteReader): DocumentCommand {
   const action = reader.u8();
   const collection = reader.u8();
@@ -282,7 +282,7 @@ export function readDocument(reader: ByteReader): DocumentCommand {
   const expected = readExpected(reader);
   if (action === DocumentAction.remove) return { collection, name, expected, content: null };
   if (action !== DocumentAction.put) {
-    throw new InvariantError(`document action ${action} is not known to this version: upgrade this node`);
+    throw new NewerVersionError(`document action ${action}`);
   }
   const expiresInMs = reader.integer();
   const bytes = reader.rest();
@@ -302,7 +302,7 @@ function readExpected(reader: ByteReader): ExpectedDocument {
     case Condition.revision:
       return revision;
   }
-  throw new InvariantError(`document condition ${condition} is not known to this version: upgrade this node`);
+  throw new NewerVersionError(`document condition ${condition}`);
 }
 
 export function writeConnect(writer: ByteWriter, value: Connect): void {
@@ -475,12 +475,12 @@ export function writeSharedStrategy(writer: ByteWriter, value: SharedStrategy): 
   command(writer, CommandType.sharedStrategy, () => writer.u8(SHARED_STRATEGIES.indexOf(value)));
 }
 
-/** @throws InvariantError for a strategy that a later version added: another one would make this node differ */
+/** @throws NewerVersionError for a strategy that a later version added: another one would make this node differ */
 export function readSharedStrategy(reader: ByteReader): SharedStrategy {
   const place = reader.u8();
   const strategy = SHARED_STRATEGIES[place];
   if (strategy === undefined) {
-    throw new InvariantError(`shared subscription strategy ${place} is not known to this version: upgrade this node`);
+    throw new NewerVersionError(`shared subscription strategy ${place}`);
   }
   return strategy;
 }
@@ -491,7 +491,7 @@ export function writeSettings(writer: ByteWriter, value: SettingsChange): void {
   });
 }
 
-/** @throws InvariantError as `readChange` does */
+/** @throws NewerVersionError as `readChange` does */
 export function readSettings(reader: ByteReader): SettingsChange {
   return readChange(reader);
 }

@@ -3,7 +3,7 @@ export { ByteReader, ByteWriter } from './bytes.ts';
 export { type CheckpointRecords, CheckpointTaker, takeCheckpoint } from './checkpoint.ts';
 export * from './commands.ts';
 export { DocumentCollection, type DocumentRecord, Documents } from './documents.ts';
-export { InvariantError, invariant } from './invariant.ts';
+export { InvariantError, invariant, NewerVersionError } from './invariant.ts';
 export {
   DEFAULT_FULL_QUEUE_POLICY,
   defaultLimits,

@@ -3,7 +3,7 @@ import { ByteReader } from './bytes.ts';
 import * as commands from './commands.ts';
 import { CommandType } from './commands.ts';
 import { applyDocument } from './documents.ts';
-import { InvariantError, invariant } from './invariant.ts';
+import { InvariantError, invariant, NewerVersionError } from './invariant.ts';
 import { applyMember } from './members.ts';
 import { begin, publish, pubrel, settle, subscribe, unsubscribe } from './session-commands.ts';
 import { connect, disconnect, dropConnectionsOf, fireTimers } from './session-lifecycle.ts';
@@ -132,7 +132,7 @@ export class StateMachine {
       case CommandType.begin:
         return begin(state, sink, commands.readBegin(reader));
     }
-    throw new InvariantError(`command type ${type} is not known to this version: upgrade this node`);
+    throw new NewerVersionError(`command type ${type}`);
   }
 
   #nodeUp(header: BatchHeader, command: commands.NodeUp): CommandResult {

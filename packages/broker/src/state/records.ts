@@ -2,7 +2,7 @@ import type { QoS } from '@quorate/protocol';
 import { type ByteReader, ByteWriter } from './bytes.ts';
 import { type MemberRecord, readSubscription, writeSubscription } from './commands.ts';
 import type { DocumentRecord } from './documents.ts';
-import { invariant } from './invariant.ts';
+import { NewerVersionError } from './invariant.ts';
 import { Message } from './message.ts';
 import { readProperties, readWill, writeProperties, writeWill } from './properties.ts';
 import { ItemState, type QueueItem } from './queue.ts';
@@ -51,7 +51,7 @@ function taken(write: () => void): Buffer {
 /** Every record begins with its format: one of a later version must be refused, not misread. */
 function readFormat(reader: ByteReader): void {
   const format = reader.u8();
-  invariant(format === FORMAT, `state record format ${format} is not known to this version: upgrade this node`);
+  if (format !== FORMAT) throw new NewerVersionError(`state record format ${format}`);
 }
 
 export function metaKey(): Uint8Array {
@@ -365,7 +365,7 @@ export function readItem(reader: ByteReader): ItemRecord {
   const messageId = reader.integer();
   const flags = reader.u8();
   const state = reader.u8() as ItemState;
-  invariant(state <= ItemState.begun, `state ${state} of a queue item is not known to this version: upgrade this node`);
+  if (state > ItemState.begun) throw new NewerVersionError(`state ${state} of a queue item`);
   const identifiers: number[] = [];
   for (let count = reader.u32(); count > 0; count--) identifiers.push(reader.u32());
   return {
@@ -430,7 +430,7 @@ export function sharedStrategyRecord(strategy: SharedStrategy): StateRecord {
 export function readSharedStrategyRecord(reader: ByteReader): SharedStrategy {
   readFormat(reader);
   const strategy = SHARED_STRATEGIES[reader.u8()];
-  invariant(strategy !== undefined, 'the shared subscription strategy is not known to this version: upgrade this node');
+  if (strategy === undefined) throw new NewerVersionError('the shared subscription strategy');
   return strategy;
 }
 

@@ -1,5 +1,5 @@
 import { ByteReader } from './bytes.ts';
-import { InvariantError, invariant } from './invariant.ts';
+import { invariant, NewerVersionError } from './invariant.ts';
 import type { Message } from './message.ts';
 import { MessageQueue } from './queue.ts';
 import {
@@ -81,7 +81,7 @@ export class StateLoader {
       case RecordKind.settings:
         return restoreSettings(this.#state, readSettingsRecord(reader));
       default:
-        throw new InvariantError(`state record of kind ${key[0]} is not known to this version: upgrade this node`);
+        throw new NewerVersionError(`state record of kind ${key[0]}`);
     }
   }
 

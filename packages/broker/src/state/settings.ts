@@ -1,5 +1,5 @@
 import type { ByteReader, ByteWriter } from './bytes.ts';
-import { invariant } from './invariant.ts';
+import { NewerVersionError } from './invariant.ts';
 import {
   DEFAULT_FULL_QUEUE_POLICY,
   defaultLimits,
@@ -50,7 +50,7 @@ export function writeChange(writer: ByteWriter, { limits = {}, fullQueuePolicy }
 
 /**
  * What `writeChange` wrote, up to the reader's end.
- * @throws InvariantError for a setting that a later version added: skipping it would make this node differ
+ * @throws NewerVersionError for a setting that a later version added: skipping it would make this node differ
  */
 export function readChange(reader: ByteReader): SettingsChange {
   const limits: Partial<Limits> = {};
@@ -61,7 +61,7 @@ export function readChange(reader: ByteReader): SettingsChange {
     const name = LIMITS_BY_ID.get(id);
     const policy = id === FULL_QUEUE_POLICY_ID ? FULL_QUEUE_POLICIES[value] : undefined;
     const isKnown = policy !== undefined || (name !== undefined && Number.isSafeInteger(value) && value > 0);
-    invariant(isKnown, `setting ${id} with value ${value} is not known to this version: upgrade this node`);
+    if (!isKnown) throw new NewerVersionError(`setting ${id} with value ${value}`);
     if (name !== undefined) limits[name] = value;
     if (policy !== undefined) fullQueuePolicy = policy;
   }

@@ -12,6 +12,36 @@ import { Histogram } from './histogram.ts';
 
 const PREFIX = 'quorate_';
 
+/*
+ * What limits refuse and drop is there from the start, with 0: to `increase()` of Prometheus a series that begins at 3 has not
+ * grown, so that an alert would miss the first messages that were dropped.
+ */
+const DROPPED = [
+  'queue_full',
+  'share_queue_full',
+  'retained_quota_exceeded',
+  'expired',
+  'slow_consumer_qos0',
+  'forward_qos0',
+  'packet_too_large_for_client',
+  'not_authorized',
+];
+const CONNECTS_REFUSED = [
+  'server_busy',
+  'pending_connections',
+  'too_many_connections',
+  'address_connections',
+  'connection_rate',
+  'connect_timeout',
+  'authentication_busy',
+  'memory_high',
+  'congested',
+  'quota_exceeded',
+  'server_unavailable',
+];
+const DISCONNECTS = ['slow_consumer', 'receive_maximum_exceeded', 'topic_name_invalid', 'no_quorum'];
+const PROTOCOL_ERRORS = ['PACKET_TOO_LARGE', 'CLIENT_ID_TOO_LONG'];
+
 /** 100 us to 10 s: from one fast fsync to a stall that a client notices. */
 const SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const PIECES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096];
@@ -59,11 +89,13 @@ function clientMetrics(registry: Registry) {
     connectsRefused: labelledCounter(registry, {
       ...about('connects_refused_total', 'CONNECTs and connections that were refused.'),
       label: 'reason',
+      initial: CONNECTS_REFUSED,
     }),
     /** By reason in snake_case: `client`, `keep_alive`, `taken_over`, `protocol_error`, `no_quorum`. */
     disconnects: labelledCounter(registry, {
       ...about('disconnects_total', 'MQTT connections that ended.'),
       label: 'reason',
+      initial: DISCONNECTS,
     }),
     sessions: gauge(registry, about('sessions', 'Sessions in the replicated state.')),
     subscriptions: gauge(registry, about('subscriptions', 'Subscriptions in the replicated state.')),
@@ -76,16 +108,18 @@ function clientMetrics(registry: Registry) {
     messagesSent: byQos(
       labelledCounter(registry, { ...about('messages_sent_total', 'PUBLISH packets to clients.'), ...qos }),
     ),
-    /** By reason in snake_case: `queue_full`, `slow_client`, `expired`, `packet_too_large`. */
+    /** By reason in snake_case: `queue_full`, `expired`. */
     messagesDropped: labelledCounter(registry, {
       ...about('messages_dropped_total', 'Messages that a limit or an expiry dropped.'),
       label: 'reason',
+      initial: DROPPED,
     }),
     takeovers: counter(registry, about('takeovers_total', 'Sessions of this node taken over by another connection.')),
     /** By the error's code: `INVALID_UTF8`. */
     protocolErrors: labelledCounter(registry, {
       ...about('protocol_errors_total', 'Connections closed for what the client sent.'),
       label: 'code',
+      initial: PROTOCOL_ERRORS,
     }),
   };
 }
@@ -103,6 +137,7 @@ function boundMetrics(registry: Registry) {
     subscriptionsRefused: labelledCounter(registry, {
       ...about('subscriptions_refused_total', 'Topic filters that were refused.'),
       label: 'reason',
+      initial: ['quota_exceeded', 'not_authorized'],
     }),
     retainedBytes: gauge(registry, about('retained_bytes', 'Topics, properties and payloads of retained messages.')),
     publishersHeldNow: gauge(
@@ -167,10 +202,11 @@ function identityMetrics(registry: Registry) {
       ...about('authentications_total', 'Logins of MQTT clients at this node.'),
       labels: ['method', 'outcome'],
     }),
-    /** By action: `publish`, `subscribe`, `will`. */
+    /** By what was denied: the names of `Denied` in the broker. */
     authorizationDenied: labelledCounter(registry, {
       ...about('authorization_denied_total', 'What clients of this node wanted to do and may not.'),
       label: 'action',
+      initial: ['publish', 'subscribe', 'will', 'queued_message', 'subscription_removed'],
     }),
     users: gauge(registry, about('users', 'Users with a password in the replicated state.')),
     aclRules: gauge(registry, about('acl_rules', 'Access rules in the replicated state.')),

@@ -4,7 +4,7 @@ import {
   type CommandResult,
   CommandType,
   type DocumentCommand,
-  InvariantError,
+  NewerVersionError,
   readDocument,
   StateLimits,
   writeDocument,
@@ -190,7 +190,10 @@ test('what a later version added to the command is refused, not misread', () => 
     const later = Buffer.from(bytes);
     later[at] = 9;
     const act = (): unknown => readDocument(new ByteReader(later.subarray(5)));
-    assert.throws(act, (error: unknown) => error instanceof InvariantError && /upgrade this node/.test(error.message));
+    assert.throws(
+      act,
+      (error: unknown) => error instanceof NewerVersionError && /upgrade this node/.test(error.message),
+    );
   }
 });
 

@@ -2,8 +2,8 @@ import {
   ByteReader,
   ByteWriter,
   CommandType,
-  InvariantError,
   type MemberRecord,
+  NewerVersionError,
   readMember,
   StateLimits,
   writeMember,
@@ -97,7 +97,10 @@ test('what a later version added to the command is refused, not misread', () => 
   assert.is(reader.at, reader.end);
   bytes[5] = 3;
   const later = (): unknown => readMember(new ByteReader(bytes.subarray(5)));
-  assert.throws(later, (error: unknown) => error instanceof InvariantError && /upgrade this node/.test(error.message));
+  assert.throws(
+    later,
+    (error: unknown) => error instanceof NewerVersionError && /upgrade this node/.test(error.message),
+  );
 });
 
 test.run();

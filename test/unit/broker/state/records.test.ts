@@ -1,4 +1,4 @@
-import { InvariantError, StateLoader, writeMember } from '@quorate/broker';
+import { InvariantError, NewerVersionError, StateLoader, writeMember } from '@quorate/broker';
 import { assert, suite } from '../../../support/suite.ts';
 import { checkConsistency } from './support/digest.ts';
 import { Bench, PERSISTENT } from './support/log.ts';
@@ -95,7 +95,7 @@ test('a kind or a format of a later version is refused, not misread', () => {
   bench.on('a', (writer) => writeMember(writer, { nodeId: 'd', peer: 'd:1', voter: true, replaces: null }));
   bench.checkpoint();
   const refused = (error: unknown): boolean =>
-    error instanceof InvariantError && /upgrade this node/.test(error.message);
+    error instanceof NewerVersionError && /upgrade this node/.test(error.message);
   assert.throws(() => new StateLoader().add(Uint8Array.of(99), Uint8Array.of(1)), refused);
   const seen = new Set<string>();
   for (const [key, value] of bench.store.records) {

@@ -4,9 +4,9 @@ import {
   CommandType,
   changedSettings,
   defaultLimits,
-  InvariantError,
   LIMIT_NAMES,
   LIMIT_RANGES,
+  NewerVersionError,
   readSettings,
   type SettingsChange,
   writeSettings,
@@ -86,7 +86,7 @@ test('a setting that a later version added is refused, not skipped', () => {
     const message = /is not known to this version: upgrade this node/;
     assert.throws(
       () => readSettings(new ByteReader(changed)),
-      (error: Error) => error instanceof InvariantError && message.test(error.message),
+      (error: Error) => error instanceof NewerVersionError && message.test(error.message),
     );
   };
   other(0, (to) => to.writeUInt8(10));

@@ -64,6 +64,8 @@ test('the metrics that are named exist, and labels that are close reasons are su
     if (name === 'quorate_') continue;
     if (!/_/.test(name as string) && label === undefined && !/^(sessions)$/.test(name as string)) continue;
     assert.ok(text.includes(`# TYPE quorate_${String(name)} `), `${all} is no metric`);
+    // An alert on its growth would not see a series that begins with the first drop.
+    if (label !== undefined) assert.match(text, new RegExp(`^quorate_${String(name)}\\{\\w+="${label}"\\} 0$`, 'm'));
     if (name === 'connects_refused_total' || name === 'disconnects_total') {
       assert.ok(reasons.has(label ?? ''), `${all} is no reason`);
     }
