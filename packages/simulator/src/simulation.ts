@@ -2,6 +2,7 @@ import { tagOf } from '@quorate/consensus';
 import type { Recovered, Replica } from '@quorate/node/runtime';
 import { Configurations } from './check/configurations.ts';
 import { DeliveryChecker } from './check/delivery-checker.ts';
+import { LeaseChecker } from './check/lease-checker.ts';
 import { LogChecker } from './check/log-checker.ts';
 import { ProgressChecker } from './check/progress-checker.ts';
 import { PromiseChecker } from './check/promise-checker.ts';
@@ -71,6 +72,7 @@ class Simulation {
   readonly #seconds: number;
   readonly #reference: Reference;
   readonly #log: LogChecker;
+  readonly #leases: LeaseChecker;
   readonly #configurations: Configurations;
   readonly #promises: PromiseChecker;
   readonly #progress: ProgressChecker;
@@ -102,7 +104,14 @@ class Simulation {
     this.#sessions = new SessionChecker(nowMs, () => world.counts.has('clock jump'));
     this.#shares = new ShareChecker(nowMs);
     const leaseMs = profile.tuning.leaseMs / (1 - profile.drift) + ROUNDING_MS;
-    this.#serving = new ServingChecker({ world, reference: this.#reference, leaseMs });
+    this.#serving = new ServingChecker({
+      world,
+      reference: this.#reference,
+      leaseMs,
+      onAccepted: (node, clientId, epoch) => {
+        this.#leases.accepted(node, clientId, epoch);
+      },
+    });
     this.#cluster = this.#createCluster(profile, options.mutation ?? {});
     this.#configurations = new Configurations(this.#cluster.machines);
     this.#log = new LogChecker(this.#cluster.machines, this.#reference, this.#configurations);
@@ -112,6 +121,10 @@ class Simulation {
       leaseMs: profile.tuning.leaseMs,
       configurations: this.#configurations,
     });
+    this.#leases = new LeaseChecker({ machines: this.#cluster.machines, nowMs, leaseMs: profile.tuning.leaseMs });
+    this.#reference.onNodeDown = (nodeId, incarnation, leaderId) => {
+      this.#leases.nodeDown(nodeId, incarnation, leaderId);
+    };
     this.#progress = new ProgressChecker({
       cluster: this.#cluster,
       configurations: this.#configurations,
@@ -169,6 +182,9 @@ class Simulation {
       await world.run(Math.min(lookAtMs, deadlineMs));
       if (world.violation !== null || this.#unfinished().length === 0) break;
       lookAtMs = world.nowMs + LOOK_EVERY_MS;
+      this.#guard(() => {
+        this.#progress.look();
+      });
       if (world.nowMs < deadlineMs) continue;
       // A subscriber that takes one message at a time may have a long queue: it must get shorter, that is all.
       const left = this.#missing(Number.POSITIVE_INFINITY).length;
@@ -213,6 +229,7 @@ class Simulation {
             mutation.replica?.(replica, node);
             this.#log.watch(node, replica);
             this.#promises.watch(node, replica);
+            this.#leases.watch(node, replica);
             this.#log.compareState(node, replica);
           });
         },
@@ -236,6 +253,11 @@ class Simulation {
         founded: (nodeId, configuration) => {
           this.#guard(() => {
             this.#configurations.founded(nodeId, configuration);
+          });
+        },
+        dumps: (node, index, configuration) => {
+          this.#guard(() => {
+            this.#promises.dumps(node, index, configuration);
           });
         },
         wrote: (node, wire, bytes) => {
@@ -375,6 +397,9 @@ class Simulation {
     world.count('terms with a leader', this.#log.leaderChanges);
     world.count('stretches in which a majority went on', this.#progress.stretches);
     world.count('states compared', this.#log.statesCompared);
+    world.count('starts from a checkpoint tried on the side', this.#log.restarts);
+    world.count('nodes given up that still ran', this.#leases.givenUp);
+    world.count('PUBRELs of what is in the log', this.#serving.released);
     world.count('packets to clients', this.#serving.packets);
     world.count('acknowledgements', this.#serving.acks);
     world.count('messages that could expire', this.#serving.expiring);

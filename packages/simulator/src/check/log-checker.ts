@@ -6,6 +6,7 @@ import { demand } from '../world/violation.ts';
 import { type Configurations, describe } from './configurations.ts';
 import { describeState, firstDifference } from './digest.ts';
 import { Reference } from './reference.ts';
+import { RestartingReference } from './restarting-reference.ts';
 import { StateDigest } from './state-digest.ts';
 
 /** Every so many entries the whole state of a node is compared. */
@@ -25,6 +26,7 @@ export class LogChecker {
   readonly #states = new Map<number, number>();
   /** No digest is made before this index. */
   #digestFrom = 0;
+  readonly #restarting: RestartingReference;
   /** Highest term that each process was seen in. */
   readonly #terms = new Map<string, number>();
   statesCompared = 0;
@@ -33,6 +35,11 @@ export class LogChecker {
     this.#machines = machines;
     this.#reference = reference;
     this.#configurations = configurations;
+    this.#restarting = new RestartingReference(
+      this.#digest,
+      (index) => this.#states.get(index),
+      (index) => this.#stateAt(index),
+    );
     reference.onCheckpoint = (index) => {
       if (index >= this.#digestFrom) this.#takeDigest(index);
     };
@@ -41,6 +48,11 @@ export class LogChecker {
   /** Entries that some node has applied. */
   get committed(): number {
     return this.#applied.length;
+  }
+
+  /** Starts from a checkpoint that were tried on the side. */
+  get restarts(): number {
+    return this.#restarting.restarts;
   }
 
   get leaderChanges(): number {
@@ -137,9 +149,11 @@ export class LogChecker {
     this.#learnConfiguration(index, term);
     this.#checkDurable(node, index, term);
     // The data may be a view of something larger that changes later.
-    this.#applied.push({ index, term, stampMs: entry.stampMs, data: Uint8Array.from(entry.data) });
+    const kept = { index, term, stampMs: entry.stampMs, data: Uint8Array.from(entry.data) };
+    this.#applied.push(kept);
     this.#reference.apply(entry);
     if (index % COMPARE_EVERY === 0 && index >= this.#digestFrom) this.#takeDigest(index);
+    this.#restarting.apply(kept);
   }
 
   /** Of the reference, which has applied `index`. */

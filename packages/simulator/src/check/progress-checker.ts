@@ -6,6 +6,19 @@ import type { Configurations } from './configurations.ts';
 
 /** Elections with some bad luck, and connections that come back after their longest delay. */
 const LIMIT_MS = 5_000;
+/** A batch that did not reach its leader is sent again every second. */
+const OWN_LIMIT_MS = 4_000;
+/** Entries behind all that was in the log before: what a leader takes from others meanwhile. */
+const ENTRIES_AFTER = 5;
+
+/** A leader whose own batches wait to be applied. */
+interface Waiting {
+  /** Term, incarnation, and the last of its batches that was applied. */
+  readonly place: string;
+  readonly sinceMs: number;
+  /** The end of its log then. */
+  readonly lastIndex: number;
+}
 
 export interface ProgressCheckerOptions {
   readonly cluster: Cluster;
@@ -23,6 +36,7 @@ export class ProgressChecker {
   readonly #options: ProgressCheckerOptions;
   /** Who has been well, since when, and how much was committed then. */
   #well = { names: '', sinceMs: 0, committed: 0 };
+  readonly #waiting = new Map<string, Waiting>();
   /** Stretches of time that were looked at. */
   stretches = 0;
 
@@ -33,6 +47,7 @@ export class ProgressChecker {
   /** To be called several times a second. */
   look(): void {
     const { nowMs, committed } = this.#options;
+    for (const node of this.#options.cluster.nodes) this.#checkLeader(node);
     const names = this.#healthyMajority();
     const { sinceMs, committed: before } = this.#well;
     if (names === '' || names !== this.#well.names) {
@@ -47,6 +62,34 @@ export class ProgressChecker {
       () => `${names} are well and connected for ${LIMIT_MS / 1000} s, and nothing was committed since entry ${before}`,
     );
     this.#well = { names, sinceMs: nowMs(), committed: committed() };
+  }
+
+  /**
+   * While the log goes on, so does what its leader proposes itself: its batches have no way to go. A leader that takes them for
+   * old ones leads others to the end of their patience, who then find a node that works.
+   */
+  #checkLeader(node: SimulatedNode): void {
+    const { replica, id } = node;
+    const before = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (replica === null || replica.status.role !== 'leader' || !isWell(node)) return;
+    const { proposer, machine, registered } = replica.broker;
+    if (!registered || proposer.unappliedBytes === 0) return;
+    const { appliedIndex, nodes } = machine.state;
+    const place = `${replica.status.term} ${proposer.incarnation} ${nodes.get(id)?.lastSequence}`;
+    const { nowMs } = this.#options;
+    if (before?.place !== place) {
+      this.#waiting.set(id, { place, sinceMs: nowMs(), lastIndex: replica.driver.status().lastIndex });
+      return;
+    }
+    this.#waiting.set(id, before);
+    demand(
+      nowMs() - before.sinceMs < OWN_LIMIT_MS || appliedIndex < before.lastIndex + ENTRIES_AFTER,
+      'leader-takes-its-own',
+      () =>
+        `${id} leads and has applied ${appliedIndex - before.lastIndex} entries more than it had ` +
+        `${Math.round(nowMs() - before.sinceMs)} ms ago, none of them its own, which waits`,
+    );
   }
 
   /** Nodes that are well and all hear each other, if they are a quorum of every configuration that may count; or nothing. */

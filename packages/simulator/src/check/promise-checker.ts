@@ -1,5 +1,5 @@
 import type { AppliedEntry } from '@quorate/broker';
-import { type Entry, type Message, members, type Status } from '@quorate/consensus';
+import { decodeConfiguration, type Entry, type Message, members, type Status, tagOf } from '@quorate/consensus';
 import type { Replica } from '@quorate/node/runtime';
 import type { SimulatedNode } from '../cluster/simulated-node.ts';
 import { demand } from '../world/violation.ts';
@@ -34,6 +34,10 @@ export class PromiseChecker {
   readonly #sent = new Map<number, Map<number, number>>();
   /** By node: what it said as leader of a term that is committed. */
   readonly #committed = new Map<string, { readonly term: number; readonly index: number }>();
+  /** How far each process has compared its log with that of the newest leader. */
+  readonly #compared = new WeakMap<Replica, { readonly term: number; readonly index: number }>();
+  /** The status of each process as last seen. */
+  readonly #seen = new WeakMap<Replica, Status>();
   /** By node: the last status whose configuration was looked at. */
   readonly #checked = new Map<string, Status>();
   /** When each entry was applied first, by index - 1. */
@@ -45,7 +49,7 @@ export class PromiseChecker {
 
   watch(node: SimulatedNode, replica: Replica): void {
     if (node.standsIn) return;
-    const { broker, transport } = replica;
+    const { broker, driver, transport } = replica;
     const apply = broker.apply.bind(broker);
     broker.apply = (entry) => {
       this.#applies(node, entry);
@@ -53,8 +57,13 @@ export class PromiseChecker {
     };
     const sendRaft = transport.sendRaft.bind(transport);
     transport.sendRaft = (to, message) => {
-      this.#sends(node, to, message);
+      this.#sends(node, replica, to, message);
       return sendRaft(to, message);
+    };
+    const receive = driver.receive.bind(driver);
+    driver.receive = (from, message) => {
+      this.#receives(replica, message);
+      receive(from, message);
     };
     const extendLease = broker.extendLease.bind(broker);
     broker.extendLease = (untilMs) => {
@@ -67,6 +76,7 @@ export class PromiseChecker {
   stepped(node: SimulatedNode, replica: Replica): void {
     if (node.standsIn) return;
     this.#checkConfiguration(node, replica);
+    this.#checkMembers(node, replica);
     const acknowledged = this.#acknowledged.get(node.id);
     if (acknowledged === undefined) return;
     const { directoryId, term, index } = acknowledged;
@@ -78,19 +88,54 @@ export class PromiseChecker {
     );
   }
 
-  /** What was applied brought the configuration that the log has there: not an older one, nor one that was truncated. */
+  /**
+   * Who lets a data directory in knows that the cluster has given up the process of before under that name: its clients would
+   * not be found anywhere else.
+   */
+  #checkMembers(node: SimulatedNode, replica: Replica): void {
+    const { status } = replica;
+    const before = this.#seen.get(replica);
+    if (before === status) return;
+    this.#seen.set(replica, status);
+    if (before === undefined || before.configuration === status.configuration) return;
+    if (before.role !== 'leader' || status.role !== 'leader' || before.term !== status.term) return;
+    for (const id of members(status.configuration)) {
+      if (members(before.configuration).includes(id) && tagOf(before.configuration, id) === tagOf(status.configuration, id))
+        continue;
+      demand(
+        replica.broker.machine.state.nodes.get(id)?.up !== true,
+        'let-in-when-given-up',
+        () => `${node.id} makes ${id} a member with another data directory while the one of before may serve`,
+      );
+    }
+  }
+
+  /** A snapshot says what the members were at its place in the log. */
+  dumps(node: SimulatedNode, index: number, bytes: Uint8Array): void {
+    const expected = this.#options.configurations.at(index);
+    if (expected === null) return;
+    const configuration = decodeConfiguration(bytes);
+    demand(
+      describe(configuration) === describe(expected),
+      'snapshot-has-its-configuration',
+      () => `${node.id} makes a snapshot of ${index} with ${describe(configuration)}; the log has ${describe(expected)}`,
+    );
+  }
+
+  /** What was applied brought the configuration that the log has there: the newest, not an older one, nor one that was truncated. */
   #checkConfiguration(node: SimulatedNode, { status, broker }: Replica): void {
     if (this.#checked.get(node.id) === status) return;
     const { configuration, configurationIndex = 0 } = status;
-    if (configurationIndex > broker.machine.state.appliedIndex) return;
+    const { appliedIndex } = broker.machine.state;
+    if (configurationIndex > appliedIndex) return;
     this.#checked.set(node.id, status);
-    const expected = this.#options.configurations.at(configurationIndex);
+    const expected = this.#options.configurations.at(appliedIndex);
     if (expected === null || members(configuration).length === 0) return;
     demand(
       describe(configuration) === describe(expected),
       'configuration-of-the-log',
       () =>
-        `${node.id} acts by ${describe(configuration)} since entry ${configurationIndex}, where the log has ${describe(expected)}`,
+        `${node.id} acts by ${describe(configuration)} since entry ${configurationIndex}; at ${appliedIndex} the log has ${describe(expected)}`,
     );
   }
 
@@ -110,7 +155,7 @@ export class PromiseChecker {
   /** The cluster's clock began at 0, and only the clock of a leader moves it. */
   #checkTime(index: number, stampMs: number): void {
     const { nowMs, machines } = this.#options;
-    const jumpedMs = machines.reduce((sum, machine) => sum + machine.jumpedMs, 0);
+    const jumpedMs = machines.reduce((sum, machine) => sum + machine.jumpedSince(0), 0);
     demand(
       stampMs <= nowMs() * (1 + MOST_DRIFT) + jumpedMs,
       'cluster-time',
@@ -120,7 +165,7 @@ export class PromiseChecker {
   }
 
   /** Nothing leaves that a crash could make untrue. */
-  #sends(node: SimulatedNode, to: string, message: Message): void {
+  #sends(node: SimulatedNode, replica: Replica, to: string, message: Message): void {
     switch (message.kind) {
       case 'voteRequest':
         if (!message.preVote) this.#demandVote(node, message.term, node.id);
@@ -129,7 +174,7 @@ export class PromiseChecker {
         if (!message.preVote && message.granted) this.#demandVote(node, message.term, to);
         return;
       case 'appendResponse':
-        if (message.success) this.#acknowledges(node, message.term, message.matchIndex);
+        if (message.success) this.#acknowledges(node, replica, message.term, message.matchIndex);
         return;
       case 'appendRequest':
         this.#remember(message.term, message.entries);
@@ -159,7 +204,26 @@ export class PromiseChecker {
     for (const entry of entries) sent.set(entry.index, entry.term);
   }
 
-  #acknowledges(node: SimulatedNode, term: number, index: number): void {
+  /** What an append, or the check that it carries, has compared with the log here. */
+  #receives(replica: Replica, message: Message): void {
+    if (message.kind !== 'appendRequest') return;
+    const { term, prevIndex, entries } = message;
+    const index = prevIndex + entries.length;
+    const known = this.#compared.get(replica);
+    if (known === undefined || term > known.term) this.#compared.set(replica, { term, index });
+    else if (term === known.term && index > known.index) this.#compared.set(replica, { term, index });
+  }
+
+  #acknowledges(node: SimulatedNode, replica: Replica, term: number, index: number): void {
+    const compared = this.#compared.get(replica);
+    const { commitIndex } = replica.driver.status();
+    demand(
+      index <= commitIndex || (compared !== undefined && (compared.term > term || index <= compared.index)),
+      'acknowledged-is-compared',
+      () =>
+        `${node.id} acknowledges ${index} in term ${term}, whose leader has shown it ${compared?.index ?? 'nothing'}; ` +
+        `${commitIndex} is committed`,
+    );
     demand(
       isDurable(node, index) && node.disk.durableHardState.term >= term,
       'acknowledged-is-durable',

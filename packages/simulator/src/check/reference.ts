@@ -1,19 +1,18 @@
 import {
   type AppliedEntry,
   type BatchHeader,
-  ByteReader,
   type CommandResult,
   CommandType,
   forEachBatch,
   type OwnershipLoss,
   type Publish,
-  readBatchHeader,
   readPublish,
   type Session,
   type State,
   StateMachine,
   type StateSink,
 } from '@quorate/broker';
+import { forEachCommand } from './commands.ts';
 
 /** A value that a register (a retained topic) took on. */
 export interface RegisterWrite {
@@ -45,6 +44,10 @@ export class Reference implements StateSink {
   #positions = 0;
   #nextMessageId = 1;
   #checkpointed = false;
+  /** Whose batch is being applied. */
+  #proposer = '';
+  /** A node was given up, by a leader. */
+  onNodeDown: (nodeId: string, incarnation: number, leaderId: string) => void = () => {};
   /** A checkpoint was taken at this index. */
   onCheckpoint: (index: number) => void = () => {};
 
@@ -66,7 +69,8 @@ export class Reference implements StateSink {
     this.onCheckpoint(this.state.appliedIndex);
   }
 
-  batchBegin(): void {
+  batchBegin({ nodeId }: BatchHeader): void {
+    this.#proposer = nodeId;
     this.#commands = this.#batches.shift() ?? [];
     this.#ordinal = 0;
   }
@@ -95,7 +99,10 @@ export class Reference implements StateSink {
     if (why === 'nodeDown') this.droppedEpochs.add(epoch);
   }
 
-  nodeChanged(): void {}
+  nodeChanged(nodeId: string, incarnation: number, up: boolean): void {
+    if (!up) this.onNodeDown(nodeId, incarnation, this.#proposer);
+  }
+
   checkpoint(): void {
     this.#checkpointed = true;
   }
@@ -105,15 +112,8 @@ export class Reference implements StateSink {
 
 function publicationsOf(batch: Buffer): (Publish | null)[] {
   const found: (Publish | null)[] = [];
-  const reader = new ByteReader(batch);
-  reader.at = readBatchHeader(batch).bodyOffset;
-  while (reader.at < batch.length) {
-    const type = reader.u8();
-    const next = reader.u32() + reader.at;
-    reader.end = next;
+  forEachCommand(batch, (type, reader) => {
     found.push(type === CommandType.publish ? readPublish(reader) : null);
-    reader.at = next;
-    reader.end = batch.length;
-  }
+  });
   return found;
 }

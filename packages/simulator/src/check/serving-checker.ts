@@ -1,4 +1,4 @@
-import { sequenceOf } from '@quorate/broker';
+import { ItemState, sequenceOf } from '@quorate/broker';
 import type { Client } from '../client/client.ts';
 import type { SimulatedNode } from '../cluster/simulated-node.ts';
 import type { Wire } from '../cluster/wire.ts';
@@ -10,6 +10,7 @@ const CONNACK = 2;
 const PUBLISH = 3;
 const PUBACK = 4;
 const PUBREC = 5;
+const PUBREL = 6;
 const DISCONNECT = 14;
 const DUP = 0x08;
 
@@ -18,6 +19,8 @@ export interface ServingCheckerOptions {
   readonly reference: Reference;
   /** How long a node may go on serving after it has lost touch with the majority, in true time. */
   readonly leaseMs: number;
+  /** A node has told a client that it was accepted. */
+  readonly onAccepted: (node: SimulatedNode, clientId: string, epoch: number) => void;
 }
 
 /** What leaves a node's sockets, packet by packet: P1, P2, P6 and the server's half of P5. */
@@ -34,6 +37,7 @@ export class ServingChecker {
   readonly #expiries = new Map<string, number>();
   packets = 0;
   acks = 0;
+  released = 0;
   expiring = 0;
 
   constructor(options: ServingCheckerOptions) {
@@ -97,7 +101,9 @@ export class ServingChecker {
         `${node.id} sent packet type ${type} to ${client.name} (${clientId}) after ${owner?.serverEnd.nodeId ?? 'nobody'} ` +
         `had accepted ${owner?.clientName ?? 'anybody'}`,
     );
+    if (type === CONNACK) this.#options.onAccepted(node, clientId, wire.connection?.epoch ?? 0);
     this.#checkReach(node, type, client);
+    if (type === PUBREL) this.#checkPubrel(node, wire, client, bytes.readUInt16BE(start));
     if (type === PUBACK || type === PUBREC) this.#checkAck(node, wire, client, bytes.readUInt16BE(start));
     if (type === PUBLISH && (header & DUP) === 0) this.#checkExpiry(node, client, bytes.subarray(start, end));
     if (type === PUBLISH && (header & 0x06) !== 0) this.#checkOrder(node, wire, client, header, bytes, start);
@@ -126,6 +132,26 @@ export class ServingChecker {
       'P1-ack-before-commit',
       () =>
         `${node.id} acknowledged ${message.payload} at index ${applied}; it is at ${index ?? 'no'} place in the log`,
+    );
+  }
+
+  /**
+   * PUBREL is for what the log says that the client has: else the next owner of the session, which would not know, could send
+   * the message once more. What is gone from the queue was said to be received before.
+   */
+  #checkPubrel(node: SimulatedNode, wire: Wire, client: Client, packetId: number): void {
+    const session = wire.connection?.session;
+    if (session == null || session.queue === null) return;
+    const known = this.#options.reference.state.sessions.get(client.plan.clientId);
+    if (known?.number !== session.number) return;
+    const item = known.queue?.get(sequenceOf(packetId, session.queue.headSequence));
+    if (item == null) return;
+    this.released++;
+    demand(
+      item.state === ItemState.received,
+      'pubrel-after-pubrec',
+      () =>
+        `${node.id} sent ${client.name} PUBREL ${packetId}, and the log does not say that ${item.message.topic} was received`,
     );
   }
 

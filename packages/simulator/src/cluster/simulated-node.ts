@@ -21,6 +21,8 @@ export interface NodeWatcher extends IdentityWatcher {
   stepped(node: SimulatedNode, replica: Replica): void;
   ended(node: SimulatedNode): void;
   wrote(node: SimulatedNode, wire: Wire, bytes: Buffer): void;
+  /** A snapshot of the state is about to be made. @param configuration encoded, as it will say */
+  dumps(node: SimulatedNode, index: number, configuration: Uint8Array): void;
 }
 
 export interface SimulatedNodeOptions {
@@ -63,8 +65,8 @@ export class SimulatedNode {
   #starts = 0;
   /** A disk error was planted: this process may end by itself. */
   mayFail = false;
-  /** By how much its clock jumped in all. */
-  jumpedMs = 0;
+  /** When its clock jumped, and by how much. */
+  readonly #jumps: { readonly atMs: number; readonly byMs: number }[] = [];
   /** Damage was planted: a start may find it. */
   mayDoubt = false;
 
@@ -229,7 +231,12 @@ export class SimulatedNode {
   jumpClock(byMs: number): void {
     this.#world.note(this.id, 'clock jumps', byMs);
     this.#clockOffsetMs += byMs;
-    this.jumpedMs += byMs;
+    this.#jumps.push({ atMs: this.#world.nowMs, byMs });
+  }
+
+  /** By how much its clock has jumped in all since a moment. */
+  jumpedSince(atMs: number): number {
+    return this.#jumps.reduce((sum, jump) => (jump.atMs >= atMs ? sum + jump.byMs : sum), 0);
   }
 
   /** Stops in good order, and starts again `awayMs` later. */
@@ -316,7 +323,9 @@ export class SimulatedNode {
   async #open(process: Process): Promise<{ recovered: Recovered; standIn: boolean }> {
     const { world, rng, newDisk } = this.#options;
     try {
-      const recovered = await recoverFrom(this.disk, this.#identity, world, rng);
+      const recovered = await recoverFrom(this.disk, this.#identity, world, rng, ({ index, configuration }) => {
+        this.#options.watcher.dumps(this, index, configuration);
+      });
       if (process.alive && this.mayDoubt) {
         // It was in what nobody reads any more.
         world.count('damage without effect');
@@ -335,7 +344,7 @@ export class SimulatedNode {
       process.identity = new DurableIdentity(randomId(rng), incarnation);
       process.identity.clusterId = clusterId;
       this.#deliverTo(process);
-      return { recovered: await recoverFrom(process.disk, null, world, rng), standIn: true };
+      return { recovered: await recoverFrom(process.disk, null, world, rng, () => {}), standIn: true };
     }
   }
 
@@ -399,6 +408,11 @@ export class SimulatedNode {
     if (!process.alive) return;
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#world.note(this.id, 'fatal', error instanceof Error ? error.message : text);
+    if (error instanceof Violation) {
+      // Whatever else may end this process: this is not the process.
+      this.#world.fail(error);
+      return;
+    }
     if (error instanceof Readmitted) {
       this.#world.count('taken in anew');
       this.crash(0);
@@ -413,9 +427,7 @@ export class SimulatedNode {
       this.#world.count('process ended by a disk error');
       this.crash(0);
     } else {
-      this.#world.fail(
-        error instanceof Violation ? error : new Violation('no-fatal-error', `${this.id} ended: ${text}`),
-      );
+      this.#world.fail(new Violation('no-fatal-error', `${this.id} ended: ${text}`));
       return;
     }
     this.#world.after(this.#rng.between(0.1, 1) * RESTART_MS, () => {

@@ -5,20 +5,36 @@ import type { World } from '../world/world.ts';
 import { type SimulatedDisk, SimulatedLogStore } from './disk.ts';
 import { type DurableIdentity, randomId } from './identity.ts';
 
+/** Told of a snapshot of the state that is about to be made. */
+export type DumpWatcher = (facts: { readonly index: number; readonly configuration: Uint8Array }) => void;
+
 /** Opens what a disk holds. @throws StorageError as `recover` does */
 export function recoverFrom(
   disk: SimulatedDisk,
   identity: DurableIdentity | null,
   world: World,
   rng: Rng,
+  onDump: DumpWatcher,
 ): Promise<Recovered> {
-  return world.takesTurns(recover(storesOf(disk, identity, world, rng)));
+  return world.takesTurns(recover(storesOf(disk, identity, world, rng, onDump)));
 }
 
-function storesOf(disk: SimulatedDisk, identity: DurableIdentity | null, world: World, rng: Rng): Stores {
+function storesOf(
+  disk: SimulatedDisk,
+  identity: DurableIdentity | null,
+  world: World,
+  rng: Rng,
+  onDump: DumpWatcher,
+): Stores {
   const stateStore = (): MemoryStateStore => new MemoryStateStore(disk);
   // Ids that are counted on each disk would name different snapshots alike.
-  const store = settling(new MemorySnapshotStore(disk, { newId: () => randomId(rng) }), world);
+  const snapshots = new MemorySnapshotStore(disk, { newId: () => randomId(rng) });
+  const create = snapshots.create.bind(snapshots);
+  snapshots.create = (source, facts) => {
+    onDump(facts);
+    return create(source, facts);
+  };
+  const store = settling(snapshots, world);
   return {
     founding: identity?.founding ?? null,
     doubts: identity?.doubts ?? [],
