@@ -72,8 +72,8 @@ simulate: $(BUILT) ## Whole clusters under faults on virtual time (SEEDS=1000 BA
 	@exec node packages/simulator/dist/main.js --seeds $(SEEDS) $(if $(BASE),--base $(BASE)) $(ARGS)
 
 .PHONY: mutants
-mutants: $(INSTALLED) ## Whether the simulator finds planted bugs (ONLY=part,of,names SEEDS=300)
-	@exec node --conditions=source --import tsx test/mutants/main.ts $(if $(ONLY),--only $(ONLY)) \
+mutants: $(INSTALLED) ## Whether the simulator finds planted bugs (ONLY=part,of,names SEEDS=300 REPORT=FILE, which is gone on with)
+	@exec node --conditions=source --import tsx test/mutants/main.ts $(if $(ONLY),--only $(ONLY)) $(if $(REPORT),--report "$(REPORT)") \
 		$(if $(filter-out file,$(origin SEEDS)),--seeds $(SEEDS)) $(ARGS)
 
 .PHONY: conformance-mutants

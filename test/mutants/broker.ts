@@ -127,12 +127,15 @@ export const BROKER_MUTANTS: readonly Mutant[] = [
     'const sessions = [...owned].sort((a, b) => a.number - b.number);',
     'const sessions = [...owned];',
   ),
+  // It takes two retained topics that changed in another order than they came up in, and a subscription to both: no client of
+  // the simulator asks for that again and again.
   mutant(
     'order-of-retained-messages',
     'retained messages come in the order of the log',
     COMMANDS,
     '  found.sort((a, b) => a.id - b.id);\n',
     '',
+    'test/unit/broker/state/retained.test.ts',
   ),
   mutant(
     'settled-not-in-checkpoint',

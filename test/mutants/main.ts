@@ -1,24 +1,21 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Copies, SIMULATED } from './copies.ts';
-import { type Found, hunt } from './hunt.ts';
+import { hunt } from './hunt.ts';
 import { MUTANTS } from './list.ts';
 import type { Mutant } from './mutant.ts';
 import { prepare } from './prepare.ts';
+import { foundBy, type Outcome, Report } from './report.ts';
+import { UnitTests } from './unit-tests.ts';
 
 /*
  * Proves that the simulator finds bugs: plants one after the other in a copy of the packages and runs seeds until one
- * fails. What survives is a promise that nobody checks.
+ * fails. What survives is a promise that nobody checks. A mutant that names a test may be found by that instead.
  */
-
-interface Outcome {
-  readonly mutant: Mutant;
-  readonly found: Found | null;
-  readonly seconds: number;
-}
 
 const { values } = parseArgs({
   options: {
@@ -26,6 +23,8 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '300' },
     seconds: { type: 'string', default: '60' },
     clean: { type: 'string', default: '20' },
+    /** A file for the table, in Markdown. Mutants that are in it already are left out. */
+    report: { type: 'string' },
     workers: { type: 'string', default: String(availableParallelism()) },
     /** Another checkout, to look at it as it was. */
     source: { type: 'string', default: fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '') },
@@ -50,11 +49,22 @@ function chosen(): readonly Mutant[] {
   return found;
 }
 
-function describe({ mutant, found, seconds }: Outcome): string {
-  const name = mutant.name.padEnd(34);
-  const time = `${seconds.toFixed(0)} s`.padStart(6);
-  if (found === null) return `${name} SURVIVED ${time}  ${mutant.breaks}`;
-  return `${name} ${String(found.seed).padStart(8)} ${time}  ${found.invariant.padEnd(26)} ${mutant.breaks}`;
+/** The commit that last changed what is tested or tests. */
+function build(): string {
+  const git = (...args: string[]): string =>
+    execFileSync('git', args, { cwd: values.source, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  const paths = ['--', 'packages', 'test'];
+  try {
+    const changed = git('status', '--porcelain', ...paths) !== '';
+    return `${git('log', '-1', '--format=%h', ...paths)}${changed ? ' with changes' : ''}`;
+  } catch {
+    return 'outside of a repository';
+  }
+}
+
+function describe(outcome: Outcome): string {
+  const time = `${outcome.seconds.toFixed(0)} s`.padStart(6);
+  return `${outcome.name.padEnd(36)} ${time}  ${foundBy(outcome).padEnd(40)} ${outcome.breaks}`;
 }
 
 async function main(folder: string): Promise<number> {
@@ -64,34 +74,45 @@ async function main(folder: string): Promise<number> {
     wholeNumber('clean'),
     wholeNumber('workers'),
   ];
-  const prepared = prepare(chosen(), values.source, SIMULATED);
+  const wanted = chosen();
+  const report = values.report === undefined ? null : new Report(values.report, { build: build(), seeds, seconds });
+  const left = wanted.filter(({ name }) => report?.has(name) !== true);
+  const prepared = prepare(left, values.source, SIMULATED);
   const copies = new Copies(values.source, folder, SIMULATED);
   copies.addProgram('seed-runner.js', readFileSync(new URL('./seed-runner.ts', import.meta.url), 'utf8'));
   const how = { firstSeed: 1, seconds, workers };
   print(`${prepared.size} mutants, up to ${seeds} seeds of ${seconds} s each, ${workers} processes`);
-  const wrong = await hunt(copies.create(new Map()), { ...how, seeds: clean });
-  if (wrong !== null) {
-    print(`without a mutant seed ${wrong.seed} fails: ${wrong.invariant}: ${wrong.message}`);
-    return 1;
+  if (prepared.size > 0) {
+    const wrong = await hunt(copies.create(new Map()), { ...how, seeds: clean });
+    if (wrong !== null) {
+      print(`without a mutant seed ${wrong.seed} fails: ${wrong.invariant}: ${wrong.message}`);
+      return 1;
+    }
+    print(`without a mutant ${clean} seeds keep every promise`);
   }
-  print(`without a mutant ${clean} seeds keep every promise`);
+  const tests = new UnitTests(values.source, folder, SIMULATED);
   const outcomes: Outcome[] = [];
   for (const [mutant, changed] of prepared) {
     const startedMs = performance.now();
     const copy = copies.create(changed);
     const found = await hunt(copy, { ...how, seeds });
     rmSync(copy, { recursive: true });
-    const outcome = { mutant, found, seconds: (performance.now() - startedMs) / 1000 };
+    const { name, breaks, test } = mutant;
+    const byTest = found === null && test !== undefined && (await tests.fails(test, changed)) ? test : null;
+    const outcome = { name, breaks, bySeed: found, seeds, byTest, seconds: (performance.now() - startedMs) / 1000 };
     outcomes.push(outcome);
+    report?.add(outcome);
     print(describe(outcome));
     if (found !== null) print(`    ${found.message.split('\n', 2).join(' ').slice(0, 200)}`);
   }
-  const survivors = outcomes.filter(({ found }) => found === null);
-  print(
-    `\n${'mutant'.padEnd(34)} ${'seeds'.padStart(8)} ${'time'.padStart(6)}  ${'caught by'.padEnd(26)} what it breaks`,
-  );
-  for (const outcome of outcomes) print(describe(outcome));
-  print(`\n${outcomes.length - survivors.length} of ${outcomes.length} mutants are caught`);
+  const bySeed = outcomes.filter(({ bySeed }) => bySeed !== null).length;
+  const byTest = outcomes.filter(({ byTest }) => byTest !== null).length;
+  print(`\nof ${outcomes.length} mutants ${bySeed} were found by a seed and ${byTest} by a test`);
+  const survivors = [
+    ...outcomes.filter((each) => each.bySeed === null && each.byTest === null).map(({ name }) => name),
+    ...(report?.survivors(wanted.filter((each) => !left.includes(each)).map(({ name }) => name)) ?? []),
+  ];
+  for (const name of survivors) print(`  SURVIVED: ${name}`);
   return survivors.length === 0 ? 0 : 1;
 }
 

@@ -14,11 +14,23 @@ export interface Mutant {
   /** The rule that no longer holds, in a few words. */
   readonly breaks: string;
   readonly edits: readonly Edit[];
+  /**
+   * For a bug that the simulator can not see, or only by rare luck: a test file, by its path from the root, that must fail
+   * with it. It is run when no seed finds it.
+   */
+  readonly test?: string;
 }
 
-/** A mutant of one edit. */
-export function mutant(name: string, breaks: string, file: string, search: string, replace: string): Mutant {
-  return { name, breaks, edits: [{ file, search, replace }] };
+/** A mutant of one edit. @param test see `Mutant.test` */
+export function mutant(
+  name: string,
+  breaks: string,
+  file: string,
+  search: string,
+  replace: string,
+  test?: string,
+): Mutant {
+  return { name, breaks, edits: [{ file, search, replace }], ...(test !== undefined && { test }) };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { assert, suite } from '../support/suite.ts';
 import { CONFORMANCE } from './conformance/list.ts';
@@ -20,6 +20,15 @@ for (const mutant of [...MUTANTS, ...CONFORMANCE]) {
     for (const [file, text] of files) assert.not.equal(text, readFileSync(new URL(file, ROOT), 'utf8'), file);
   });
 }
+
+test('the tests that mutants name are there', () => {
+  const named = MUTANTS.flatMap(({ name, test: file }) => (file === undefined ? [] : [{ name, file }]));
+  assert.ok(named.length > 0);
+  assert.equal(
+    named.filter(({ file }) => !file.startsWith('test/unit/') || !existsSync(new URL(file, ROOT))),
+    [],
+  );
+});
 
 test('names are unique', () => {
   for (const mutants of [MUTANTS, CONFORMANCE]) {

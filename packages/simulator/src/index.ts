@@ -3,6 +3,7 @@ export { Configurations } from './check/configurations.ts';
 export { describeState, firstDifference } from './check/digest.ts';
 export type { RegisterWrite } from './check/reference.ts';
 export { RegisterChecker } from './check/register-checker.ts';
+export { RestartingReference } from './check/restarting-reference.ts';
 export { StateDigest } from './check/state-digest.ts';
 export { FAULT_KINDS, type InjectedFault } from './faults/injector.ts';
 export { type Minimised, type MinimiseOptions, minimise } from './minimise.ts';

@@ -121,7 +121,12 @@ class Simulation {
       leaseMs: profile.tuning.leaseMs,
       configurations: this.#configurations,
     });
-    this.#leases = new LeaseChecker({ machines: this.#cluster.machines, nowMs, leaseMs: profile.tuning.leaseMs });
+    this.#leases = new LeaseChecker({
+      machines: this.#cluster.machines,
+      nowMs,
+      leaseMs: profile.tuning.leaseMs,
+      reference: this.#reference,
+    });
     this.#reference.onNodeDown = (nodeId, incarnation, leaderId) => {
       this.#leases.nodeDown(nodeId, incarnation, leaderId);
     };
@@ -399,6 +404,7 @@ class Simulation {
     world.count('states compared', this.#log.statesCompared);
     world.count('starts from a checkpoint tried on the side', this.#log.restarts);
     world.count('nodes given up that still ran', this.#leases.givenUp);
+    world.count('sessions without owner served after a restore', this.#leases.afterRestore);
     world.count('PUBRELs of what is in the log', this.#serving.released);
     world.count('packets to clients', this.#serving.packets);
     world.count('acknowledgements', this.#serving.acks);

@@ -85,7 +85,7 @@ finds(
 finds(
   'a takeover that does not wait for the lease of the former owner',
   // Which goes on sending meanwhile: the new one does not know what.
-  ['P2-one-owner', 'P5-dup'],
+  ['P2-served-elsewhere', 'P2-one-owner', 'P5-dup', 'waits-after-a-restore'],
   patched((broker) => {
     broker.fencing.claim = (_epoch, _clientId, _previousOwner, done) => {
       done();

@@ -4,11 +4,13 @@ import type { Replica } from '@quorate/node/runtime';
 import type { SimulatedNode } from '../cluster/simulated-node.ts';
 import { demand } from '../world/violation.ts';
 import { forEachCommand } from './commands.ts';
+import type { Reference } from './reference.ts';
 
 export interface LeaseCheckerOptions {
   readonly machines: readonly SimulatedNode[];
   readonly nowMs: () => number;
   readonly leaseMs: number;
+  readonly reference: Pick<Reference, 'freeEpochs'>;
 }
 
 /** The latest moment up to which a process may serve. */
@@ -38,8 +40,12 @@ export class LeaseChecker {
   readonly #leases = new Map<string, Lease>();
   /** By leader, then by the node that it gives up. */
   readonly #goingDown = new WeakMap<Replica, Map<string, GoingDown>>();
+  /** When each process last took over a state that it did not see grow. */
+  readonly #restoredMs = new WeakMap<Replica, number>();
   /** Nodes given up while their process ran, its lease over. */
   givenUp = 0;
+  /** Sessions that nobody had, served by a process whose state came from a checkpoint. */
+  afterRestore = 0;
 
   constructor(options: LeaseCheckerOptions) {
     this.#options = options;
@@ -48,6 +54,12 @@ export class LeaseChecker {
   watch(node: SimulatedNode, replica: Replica): void {
     if (node.standsIn) return;
     const { broker, driver } = replica;
+    if (broker.machine.state.appliedIndex > 0) this.#restoredMs.set(replica, this.#options.nowMs());
+    const restore = broker.restore.bind(broker);
+    broker.restore = (state) => {
+      this.#restoredMs.set(replica, this.#options.nowMs());
+      restore(state);
+    };
     const extendLease = broker.extendLease.bind(broker);
     broker.extendLease = (untilMs) => {
       this.#extends(node, replica, untilMs);
@@ -133,6 +145,7 @@ export class LeaseChecker {
 
   /** A node tells a client that it has its client id: no other node may still be able to serve that. */
   accepted(node: SimulatedNode, clientId: string, epoch: number): void {
+    this.#checkBlind(node, clientId, epoch);
     for (const other of this.#options.machines) {
       if (other === node || other.replica === null) continue;
       const leftMs = this.#leftMs(other);
@@ -147,5 +160,22 @@ export class LeaseChecker {
         );
       }
     }
+  }
+
+  /**
+   * Whose state came from a checkpoint knows of no takeover before that: the last owner of a session that nobody has may have
+   * been waiting for yet another when its node was given up. So it waits for as long as that one may serve.
+   */
+  #checkBlind({ id, replica }: SimulatedNode, clientId: string, epoch: number): void {
+    const { nowMs, leaseMs, reference } = this.#options;
+    const restoredMs = replica === null ? undefined : this.#restoredMs.get(replica);
+    if (restoredMs === undefined || !reference.freeEpochs.has(epoch)) return;
+    const agoMs = nowMs() - restoredMs;
+    this.afterRestore++;
+    demand(
+      agoMs >= leaseMs,
+      'waits-after-a-restore',
+      () => `${id} accepts ${clientId}, a session without owner, ${Math.round(agoMs)} ms after its state was restored`,
+    );
   }
 }

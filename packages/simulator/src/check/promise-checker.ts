@@ -100,7 +100,10 @@ export class PromiseChecker {
     if (before === undefined || before.configuration === status.configuration) return;
     if (before.role !== 'leader' || status.role !== 'leader' || before.term !== status.term) return;
     for (const id of members(status.configuration)) {
-      if (members(before.configuration).includes(id) && tagOf(before.configuration, id) === tagOf(status.configuration, id))
+      if (
+        members(before.configuration).includes(id) &&
+        tagOf(before.configuration, id) === tagOf(status.configuration, id)
+      )
         continue;
       demand(
         replica.broker.machine.state.nodes.get(id)?.up !== true,
@@ -118,7 +121,8 @@ export class PromiseChecker {
     demand(
       describe(configuration) === describe(expected),
       'snapshot-has-its-configuration',
-      () => `${node.id} makes a snapshot of ${index} with ${describe(configuration)}; the log has ${describe(expected)}`,
+      () =>
+        `${node.id} makes a snapshot of ${index} with ${describe(configuration)}; the log has ${describe(expected)}`,
     );
   }
 

@@ -35,6 +35,8 @@ export class Reference implements StateSink {
   readonly publishedMs = new Map<string, number>();
   /** Connections that ended because the cluster gave their node up. */
   readonly droppedEpochs = new Set<number>();
+  /** Epochs of connections that were given a session that nobody had, or a new one. */
+  readonly freeEpochs = new Set<number>();
   readonly registers = new Map<string, RegisterWrite[]>();
   readonly #nowMs: () => number;
   /** The publications among the commands of each batch of the entry that is being applied. */
@@ -77,6 +79,7 @@ export class Reference implements StateSink {
 
   commandResult(_header: BatchHeader, result: CommandResult): void {
     const command = this.#commands[this.#ordinal++];
+    if (result.kind === 'connected' && result.previousOwner === null) this.freeEpochs.add(result.session.epoch);
     const routed = this.state.nextMessageId !== this.#nextMessageId;
     this.#nextMessageId = this.state.nextMessageId;
     if (command == null || result.kind !== 'published') return;

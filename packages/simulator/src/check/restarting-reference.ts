@@ -65,7 +65,10 @@ export class RestartingReference {
     } catch (error) {
       if (error instanceof Violation) throw error;
       const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      throw new Violation('restarted-state', `a node started from its checkpoints ends at entry ${entry.index}: ${why}`);
+      throw new Violation(
+        'restarted-state',
+        `a node started from its checkpoints ends at entry ${entry.index}: ${why}`,
+      );
     }
     this.#compare(entry.index, this.#machine.state);
   }
