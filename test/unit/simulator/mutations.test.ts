@@ -1,4 +1,4 @@
-import type { Broker, CommandOwner } from '@quorate/broker';
+import { type Broker, type CommandOwner, NOBODY, writeNodeDown } from '@quorate/broker';
 import type { RaftCore, TakenOutputs } from '@quorate/consensus';
 import { type Mutation, simulate } from '@quorate/simulator';
 import { assert, suite } from '../../support/suite.ts';
@@ -81,6 +81,23 @@ finds(
     broker.extendLease(Number.MAX_VALUE);
   }),
 );
+
+finds('a leader that gives nodes up which may still serve', ['given-up-after-its-lease', 'no-lease-while-going-down'], {
+  replica: ({ broker, driver }) => {
+    const { tick } = broker;
+    broker.tick = (nowMs) => {
+      tick.call(broker, nowMs);
+      const { role, term } = driver.status();
+      const { appliedTerm, appliedIndex, nodes } = broker.machine.state;
+      if (role !== 'leader' || appliedTerm !== term || !broker.registered || appliedIndex < 100) return;
+      for (const { nodeId, incarnation, up } of nodes.values()) {
+        if (!up || nodeId === broker.nodeId) continue;
+        writeNodeDown(broker.proposer.open(), { nodeId, incarnation, term });
+        broker.proposer.added(NOBODY, 0, 0);
+      }
+    };
+  },
+});
 
 finds(
   'a takeover that does not wait for the lease of the former owner',
