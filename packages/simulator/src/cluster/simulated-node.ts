@@ -254,7 +254,8 @@ export class SimulatedNode {
         (error: unknown) => {
           if (this.#process !== process) return;
           // A disk that fails at the end ends the process all the same.
-          if (this.mayFail || (isDiskFull(error) && this.disk.wasFull)) this.#drained(process, awayMs);
+          const excused = this.mayFail || (isDiskFull(error) && this.disk.wasFull);
+          if (excused && !(error instanceof Violation)) this.#drained(process, awayMs);
           else this.#world.fail(error);
         },
       );
