@@ -155,8 +155,8 @@ export const CONSENSUS: readonly Mutant[] = [
     'no-joint-configuration',
     'two sets of voters decide together on the way from one to the other',
     MEMBERSHIP,
-    'isSameSet(current.voters, wanted.voters) ? wanted : joint(current, wanted)',
-    'wanted',
+    'if (isSameSet(current.voters, wanted.voters)) {',
+    'if (isSameSet(current.voters, wanted.voters) || wanted.voters.length > 0) {',
   ),
   mutant(
     'truncated-configuration-kept',
