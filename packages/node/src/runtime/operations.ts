@@ -34,6 +34,7 @@ const MAX_OPERATIONS = 16;
 export class Operations {
   readonly #options: OperationsOptions;
   readonly #running: Operation[] = [];
+  #stepping = false;
 
   constructor(options: OperationsOptions) {
     this.#options = options;
@@ -49,12 +50,14 @@ export class Operations {
 
   /** Takes every operation as far as it gets without waiting. */
   tick(): void {
+    this.#stepping = true;
     for (const operation of [...this.#running]) {
       const { done, value } = operation.steps.next();
       if (done !== true) continue;
       this.#running.splice(this.#running.indexOf(operation), 1);
       operation.done(value);
     }
+    this.#stepping = false;
   }
 
   *#steps(request: AdminRequest): Steps {
@@ -129,6 +132,8 @@ export class Operations {
       const others = (ids: readonly string[]): string[] => ids.filter((id) => id !== nodeId);
       duties.change({ voters: others(voters), learners: others(learners) }, (given) => {
         result = given;
+        // At once: when this node itself is removed, those who asked soon hang up on it.
+        if (!this.#stepping) this.tick();
       });
       if (!(yield* this.#until(() => result !== null, COMMIT_MS))) return timeout(`${nodeId} may still be removed`);
       return resultOf(result, `${nodeId} is not a member any more`);
