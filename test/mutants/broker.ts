@@ -12,6 +12,7 @@ const COMMANDS = 'packages/broker/src/state/session-commands.ts';
 const SHARING = 'packages/broker/src/state/sharing.ts';
 const SHARED_DELIVERIES = 'packages/broker/src/connection/shared-deliveries.ts';
 const ROUTING = 'packages/broker/src/state/routing.ts';
+const CHECKPOINT = 'packages/broker/src/state/checkpoint.ts';
 const RESTORE = 'packages/broker/src/state/restore.ts';
 
 /** Bugs of the broker: proposals, ownership, exchanges with clients, the state machine and its checkpoints. */
@@ -164,6 +165,13 @@ export const BROKER_MUTANTS: readonly Mutant[] = [
     ROUTING,
     '      state.changingRetained(message.topic);\n      state.retained.delete(message.topic);',
     '      state.retained.delete(message.topic);',
+  ),
+  mutant(
+    'settings-not-in-checkpoint',
+    'a checkpoint holds the settings of the cluster',
+    CHECKPOINT,
+    'if (this.#changed.settings) {',
+    'if (this.#changed.settings && state.appliedIndex < 0) {',
   ),
   mutant(
     'checkpoint-of-later-changes',

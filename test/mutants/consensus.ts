@@ -159,6 +159,14 @@ export const CONSENSUS: readonly Mutant[] = [
     'if (isSameSet(current.voters, wanted.voters) || wanted.voters.length > 0) {',
   ),
   mutant(
+    'change-without-asking',
+    'a change of voters begins when those it needs have answered',
+    MEMBERSHIP,
+    'if (!hasQuorum(between, (id) => id === state.id || answered(id))) return;',
+    'if (!hasQuorum(between, (id) => id === state.id || answered(id)) && round < 0) return;',
+    'test/unit/consensus/transcripts.test.ts',
+  ),
+  mutant(
     'truncated-configuration-kept',
     'a configuration that is truncated is not in force any more',
     FOLLOWING,
