@@ -59,13 +59,15 @@ async function untilReady(command: Command): Promise<void> {
   throw new Error(`the node ended: ${command.stdout}${command.stderr}`);
 }
 
-async function refused(args: readonly string[], code: number, stderr: string | RegExp): Promise<void> {
+/** @returns the log */
+async function refused(args: readonly string[], code: number, stderr: string | RegExp): Promise<string> {
   const command = start(args);
   const result = { code: await command.ended, stderr: command.stderr };
   if (typeof stderr === 'string') assert.is(result.stderr, `quorate: ${stderr}\n`);
   else assert.match(result.stderr, stderr);
   assert.is(result.stderr.trim().split('\n').length, 1, 'one line, no stack trace');
   assert.is(result.code, code);
+  return command.stdout;
 }
 
 test('a flag that does not exist', async () => {
@@ -117,7 +119,10 @@ test('busy ports, each named with its key', async () => {
     await new Promise<void>((done) => server.listen({ host: '127.0.0.1', port }, done));
     const sentence = `127.0.0.1:${String(port)} (key ${key}) is in use by another process: stop it or choose another port`;
     try {
-      await refused(startArgs(), 1, sentence);
+      const log = await refused(startArgs(), 1, sentence);
+      // It may be all that is kept.
+      const { msg } = JSON.parse(log.trim().split('\n').at(-1) ?? '') as { readonly msg: string };
+      assert.is(msg, sentence);
     } finally {
       await new Promise((done) => server.close(done));
     }

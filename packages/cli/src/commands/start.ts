@@ -7,10 +7,14 @@ import { listenForStop } from '../stop-signal.ts';
 
 type NodePackage = typeof Node;
 
-/** Says why in one line. The stack goes to the log for a fault of the program, else nowhere but at level debug. */
+/**
+ * Says why in one line, also in the log: that may be all that is kept. The stack goes to the log for a fault of the program, else nowhere
+ * but at level debug.
+ */
 function fail(error: unknown, config?: NodeConfig, logger?: Logger): number {
   const { sentence, foreseen } = describeFailure(error, config);
-  if (!foreseen) logger?.fatal({ err: error }, 'the node ends');
+  if (foreseen) logger?.fatal(sentence);
+  else logger?.fatal({ err: error }, 'the node ends');
   printFailure(sentence);
   if (logger?.isLevelEnabled('debug') === true && error instanceof Error) {
     process.stderr.write(`${error.stack ?? error.message}\n`);
