@@ -187,8 +187,9 @@ class Simulation {
       await world.run(Math.min(lookAtMs, deadlineMs));
       if (world.violation !== null || this.#unfinished().length === 0) break;
       lookAtMs = world.nowMs + LOOK_EVERY_MS;
+      // There may be nothing left to commit, and only a client that has not found a member yet.
       this.#guard(() => {
-        this.#progress.look();
+        this.#progress.lookAtLeaders();
       });
       if (world.nowMs < deadlineMs) continue;
       // A subscriber that takes one message at a time may have a long queue: it must get shorter, that is all.

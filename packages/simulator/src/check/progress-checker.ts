@@ -44,10 +44,10 @@ export class ProgressChecker {
     this.#options = options;
   }
 
-  /** To be called several times a second. */
+  /** To be called several times a second while clients have work to do. */
   look(): void {
+    this.lookAtLeaders();
     const { nowMs, committed } = this.#options;
-    for (const node of this.#options.cluster.nodes) this.#checkLeader(node);
     const names = this.#healthyMajority();
     const { sinceMs, committed: before } = this.#well;
     if (names === '' || names !== this.#well.names) {
@@ -62,6 +62,11 @@ export class ProgressChecker {
       () => `${names} are well and connected for ${LIMIT_MS / 1000} s, and nothing was committed since entry ${before}`,
     );
     this.#well = { names, sinceMs: nowMs(), committed: committed() };
+  }
+
+  /** To be called several times a second. */
+  lookAtLeaders(): void {
+    for (const node of this.#options.cluster.nodes) this.#checkLeader(node);
   }
 
   /**
