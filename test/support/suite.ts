@@ -93,7 +93,11 @@ export function onFailure(diagnostic: Diagnostic): () => void {
   return () => diagnostics.delete(diagnostic);
 }
 
-function diagnose(title: string): void {
+function diagnose(title: string, error: unknown): void {
+  // uvu prints none, and a failed property of fast-check says what it found in nothing else.
+  for (let cause = toError(error).cause; cause instanceof Error; { cause } = cause) {
+    process.stdout.write(`\n[${title}: cause]\n${cause.stack ?? cause.message}\n`);
+  }
   for (const diagnostic of diagnostics) {
     const text = diagnostic();
     if (text !== undefined) process.stdout.write(`\n[${title} failed]\n${text}\n`);
@@ -137,7 +141,7 @@ async function runTest(state: SuiteState, title: string, test: Step): Promise<vo
     await runStep(title, test);
   } catch (error) {
     keep(error);
-    diagnose(title);
+    diagnose(title, error);
   }
   for (const hook of state.afterEach) await runStep(`${title}, after each`, hook).catch(keep);
   if (first !== undefined) throw forUvu(first);
@@ -198,7 +202,7 @@ async function runBefore(state: SuiteState): Promise<void> {
       await runStep(`${state.name}, before`, hook);
     } catch (error) {
       addFault(`${state.name}, before`, toError(error));
-      diagnose(`${state.name}, before`);
+      diagnose(`${state.name}, before`, error);
       // uvu swallows this; it only keeps the tests from running.
       throw error;
     }

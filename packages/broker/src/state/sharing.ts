@@ -30,14 +30,15 @@ export function offer(state: State, sink: StateSink, group: ShareGroup, message:
     if (member !== null) return give(state, sink, group, member, message);
   }
   if (message.qos === 0 || group.queueing === 0) return;
+  const { first } = queue;
   if (!hasRoomInQueue(group, message, state.limits)) makeRoom(state, sink, group, message, publisher);
-  if (!hasRoomInQueue(group, message, state.limits)) {
-    sink.dropped(publisher, 'shareQueueFull');
-    return;
-  }
-  state.changingGroup(group);
-  queue.push(message);
-  message.references++;
+  if (hasRoomInQueue(group, message, state.limits)) {
+    state.changingGroup(group);
+    queue.push(message);
+    message.references++;
+  } else sink.dropped(publisher, 'shareQueueFull');
+  // What was given up may be all that another member with room waited behind.
+  if (queue.first !== first && first !== null) dispatch(state, sink, group, endOfStep(state));
 }
 
 function hasRoomInQueue({ queue }: ShareGroup, message: Message, limits: Limits): boolean {
@@ -139,17 +140,23 @@ export function findHanding(state: State): void {
   }
 }
 
-/** A connected session may have room: it gets of what its groups keep, oldest first. Nobody else had room for that. */
+/**
+ * A connected session may have room: it gets of what its groups keep, oldest first. Nobody else had room for that, but
+ * others may have for a smaller one behind it.
+ */
 export function refill(state: State, sink: StateSink, session: Session): void {
   const { shares } = session;
   if (shares === null) return;
+  const end = endOfStep(state);
   if (isHash(state.sharedStrategy)) {
-    const end = endOfStep(state);
     for (const group of shares) dispatch(state, sink, group, end);
     return;
   }
   for (let group = neediest(state, session, shares); group !== null; group = neediest(state, session, shares)) {
+    const { sizeBytes } = group.queue.first as Message;
     giveFirst(state, sink, group, group.members.get(session.number) as ShareMember);
+    const { first } = group.queue;
+    if (first !== null && first.sizeBytes < sizeBytes) dispatch(state, sink, group, end);
   }
 }
 

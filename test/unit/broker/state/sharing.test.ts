@@ -3,6 +3,7 @@ import {
   type SharedStrategy,
   writeBegin,
   writeNodeDown,
+  writeSettings,
   writeSharedStrategy,
   writeTick,
 } from '@quorate/broker';
@@ -448,6 +449,39 @@ test('another strategy is for what comes, and gives out what it has room for', (
   assert.equal([has(bench, 'a'), kept(bench)], ['1 2 3', '']);
   bench.restart();
   assert.is(bench.state.sharedStrategy, 'hash_topic');
+});
+
+test('behind a message too large for most, a smaller one goes to whoever has room for it', () => {
+  const bench = benchOf();
+  for (const id of ['a', 'b']) member(bench, id);
+  setLimit(bench, 'queuedBytesPerSession', 10);
+  publish(bench, 'aaaaaaa bbbbbbb large-one s');
+  assert.is(kept(bench), 'large-one s');
+  settleFirst(bench, 'a');
+  assert.is(has(bench, 'a'), 'large-one');
+  assert.is(has(bench, 'b'), 'bbbbbbb s');
+});
+
+test('drop_oldest in front of a message for another member gives that one out', () => {
+  const bench = benchOf('hash_topic');
+  for (const id of ['a', 'b']) member(bench, id);
+  const topicOf = new Map<string, string>();
+  for (let at = 0; topicOf.size < 2; at++) {
+    publish(bench, 'x', 1, `t/${at}`);
+    const [id] = ['a', 'b'].filter((each) => has(bench, each) !== '');
+    topicOf.set(id as string, `t/${at}`);
+    settleFirst(bench, id as string);
+  }
+  setLimit(bench, 'queuedMessagesPerSession', 1);
+  setLimit(bench, 'queuedMessagesPerGroup', 2);
+  bench.on('a', (writer) => writeSettings(writer, { fullQueuePolicy: 'drop_oldest' }));
+  publish(bench, '1 2', 1, topicOf.get('a'));
+  publish(bench, '3', 1, topicOf.get('b'));
+  assert.is(kept(bench), '2 3', 'in order, so nothing goes past the first');
+  publish(bench, '4', 1, topicOf.get('a'));
+  assert.is(has(bench, 'a'), '1');
+  assert.is(has(bench, 'b'), '3');
+  assert.is(kept(bench), '4');
 });
 
 test.run();

@@ -2,6 +2,7 @@ import {
   type ByteWriter,
   defaultLimits,
   FULL_QUEUE_POLICIES,
+  type LimitName,
   NEVER_EXPIRES,
   SHARED_STRATEGIES,
   writeBegin,
@@ -34,6 +35,13 @@ const COLLECTIONS = [1, 3];
 const DOCUMENTS = ['d', 'ä'];
 const SHARED = ['$share/g/t', '$share/g/t/#', '$share/h/t/#', '$share/g/u'];
 const FILTERS = ['t', 't/1', 't/+', 't/#', '#', '+/1/#', '$t', 'u', ...SHARED, ...SHARED, ...SHARED, ...SHARED];
+const COUNT_LIMITS: readonly LimitName[] = [
+  'queuedMessagesPerSession',
+  'queuedMessagesPerGroup',
+  'sharedInflightPerSession',
+  'retainedMessages',
+];
+const BYTE_LIMITS: readonly LimitName[] = ['queuedBytesPerSession', 'queuedBytesPerGroup', 'retainedBytes'];
 
 const node = fc.constantFrom(...NODES);
 const client = fc.constantFrom(...CLIENTS);
@@ -129,7 +137,7 @@ const command = fc.oneof(
     }),
   },
   {
-    weight: 4,
+    weight: 8,
     arbitrary: fc.record({
       op: fc.constant('begin' as const),
       client,
@@ -145,8 +153,11 @@ const command = fc.oneof(
     weight: 1,
     arbitrary: fc.record({
       op: fc.constant('settings' as const),
-      limit: fc.constantFrom('queuedMessagesPerSession', 'queuedMessagesPerGroup', 'retainedMessages'),
-      value: fc.integer({ min: 1, max: 4 }),
+      limit: fc.oneof(
+        { weight: 2, arbitrary: fc.tuple(fc.constantFrom(...COUNT_LIMITS), fc.integer({ min: 1, max: 4 })) },
+        // Of messages of 1 to some 30 bytes.
+        { weight: 1, arbitrary: fc.tuple(fc.constantFrom(...BYTE_LIMITS), fc.constantFrom(10, 30, 1000, 1000)) },
+      ),
       fullQueuePolicy: fc.constantFrom(...FULL_QUEUE_POLICIES),
     }),
   },
@@ -254,8 +265,8 @@ function write(bench: Bench, writer: ByteWriter, each: Command): void {
     return connectCommand(writer, clientId, lastWill === null ? part : { ...part, will: lastWill });
   }
   if (each.op === 'settings') {
-    const { limit, value, fullQueuePolicy } = each;
-    return writeSettings(writer, { limits: { [limit]: value }, fullQueuePolicy });
+    const { limit, fullQueuePolicy } = each;
+    return writeSettings(writer, { limits: Object.fromEntries([limit]), fullQueuePolicy });
   }
   if (each.op === 'strategy') return writeSharedStrategy(writer, each.strategy);
   const session = bench.state.sessions.get(each.client);
