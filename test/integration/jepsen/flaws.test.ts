@@ -52,23 +52,28 @@ const ENOUGH = { wills: 25, others: 80 };
 /** How long wills of clients that vanished last may take. */
 const SETTLE_MS = 15_000;
 
-const results = new Map<Flaw | null, CheckedHistory>();
+/** What a flaw does wrong may go by where no client looks: then it runs again, with another seed. */
+const ROUNDS = 4;
+
+let sound: CheckedHistory;
+/** `workload: kind` of everything that was found, and for messages a sentence of each. */
+const found = new Map<Flaw, ReadonlyMap<string, string>>();
 let folder: string;
 
-/** Those that a flaw concerns; without one, all. */
-function workloadsFor(flaw: Flaw | null): readonly Workload[] {
-  if (flaw === null) return WORKLOADS;
-  return WORKLOADS.filter(({ name }) => MUST_FIND[flaw].some((each) => each.startsWith(`${name}:`)));
-}
-
-async function run(flaw: Flaw | null): Promise<CheckedHistory> {
-  const workloads = workloadsFor(flaw);
+async function run(flaw: Flaw | null, workloads: readonly Workload[], round: number): Promise<CheckedHistory> {
   const broker = new FakeBroker(flaw);
   const ports = await broker.listen(3);
-  const historyFile = join(folder, `${flaw ?? 'none'}.jsonl`);
+  const historyFile = join(folder, `${flaw ?? 'none'} ${round}.jsonl`);
   const nodes = ports.map((port, at) => ({ id: `n${at + 1}`, host: '127.0.0.1', port }));
   const clients = new Clients({
-    ...{ name: 'clients', run: 'run', nodes, historyFile, seed: seedFor(flaw ?? 'none'), maxHistoryBytes: 2 ** 27 },
+    ...{
+      name: 'clients',
+      run: 'run',
+      nodes,
+      historyFile,
+      seed: seedFor(`${flaw ?? 'none'} ${round}`),
+      maxHistoryBytes: 2 ** 27,
+    },
     ...{
       zeroNs: String(process.hrtime.bigint()),
       connectTimeoutMs: 2_000,
@@ -106,34 +111,42 @@ async function run(flaw: Flaw | null): Promise<CheckedHistory> {
   );
 }
 
+function anomaliesOf(history: CheckedHistory): [kind: string, sentence: string][] {
+  return history.workloads.flatMap(({ workload, checks }) =>
+    checks.flatMap(({ anomalies }) =>
+      anomalies.map(({ kind, sentence }): [string, string] => [`${workload}: ${kind}`, sentence]),
+    ),
+  );
+}
+
+/** Runs the workloads that have not found yet what they must. */
+async function search(flaw: Flaw): Promise<void> {
+  const all = new Map<string, string>();
+  found.set(flaw, all);
+  for (let round = 1; round <= ROUNDS; round++) {
+    const missing = MUST_FIND[flaw].filter((kind) => !all.has(kind));
+    const workloads = WORKLOADS.filter(({ name }) => missing.some((kind) => kind.startsWith(`${name}:`)));
+    if (workloads.length === 0) return;
+    const history = await run(flaw, workloads, round);
+    for (const [kind, sentence] of anomaliesOf(history)) all.set(kind, all.get(kind) ?? sentence);
+  }
+}
+
 test.before(
   async () => {
     folder = mkdtempSync(join(tmpdir(), 'quorate-jepsen-'));
-    await Promise.all([null, ...FLAWS].map(async (flaw) => results.set(flaw, await run(flaw))));
+    [sound] = await Promise.all([run(null, WORKLOADS, 1), ...FLAWS.map(search)]);
   },
-  { timeoutMs: 60_000 },
+  { timeoutMs: 240_000 },
 );
 test.after(() => rmSync(folder, { recursive: true, force: true }));
 
-/** `workload: kind` of everything that was found, and for messages a sentence of each. */
-function found(flaw: Flaw | null): Map<string, string> {
-  const all = new Map<string, string>();
-  for (const { workload, checks } of results.get(flaw)?.workloads ?? []) {
-    for (const { kind, sentence } of checks.flatMap(({ anomalies }) => anomalies)) {
-      if (!all.has(`${workload}: ${kind}`)) all.set(`${workload}: ${kind}`, sentence);
-    }
-  }
-  return all;
-}
-
 test('nothing is found where nothing is wrong, and much was looked at', () => {
-  assert.equal([...found(null)], []);
+  assert.equal(anomaliesOf(sound), []);
   const figures = new Map(
-    results
-      .get(null)
-      ?.workloads.flatMap(({ workload, checks }) =>
-        checks.map((check): [string, typeof check.figures] => [`${workload} ${check.checker}`, check.figures]),
-      ),
+    sound.workloads.flatMap(({ workload, checks }) =>
+      checks.map((check): [string, typeof check.figures] => [`${workload} ${check.checker}`, check.figures]),
+    ),
   );
   const least: readonly (readonly [check: string, figure: string, least: number])[] = [
     ['register register', 'reads', 20],
@@ -156,7 +169,7 @@ test('nothing is found where nothing is wrong, and much was looked at', () => {
 for (const flaw of FLAWS) {
   const kinds = MUST_FIND[flaw];
   test(`${flaw}: found by ${kinds.join(', ')}`, () => {
-    const all = found(flaw);
+    const all = found.get(flaw) ?? new Map<string, string>();
     for (const kind of kinds) assert.ok(all.has(kind), `not found: ${kind}; found: ${[...all.keys()].join(', ')}`);
     note(`${flaw}: ${kinds[0] as string}: ${all.get(kinds[0] as string) as string}`);
   });
