@@ -168,7 +168,8 @@ export class MemberDuties {
       if (record?.voter !== true || !caughtUp || this.leaving.has(id)) continue;
       const { replaces } = record;
       const leaves = replaces !== null && voters.includes(replaces);
-      if (leaves && replaces === this.#options.broker.nodeId) {
+      // Alone it leads until the other one has taken over: the core lets a leader take its own vote back.
+      if (leaves && replaces === this.#options.broker.nodeId && voters.length > 1) {
         this.#options.handOver();
         return 'proposed';
       }

@@ -128,6 +128,16 @@ test('a leader that is to be replaced hands over; the next one does it', () => {
   assert.equal(world.asked, []);
 });
 
+test('a leader that is to be replaced and is the only voter has nobody to hand over to: it does it itself', () => {
+  const world = new MembersWorld(configurationOf(['n1'], ['n4']));
+  world.caughtUp.add('n4');
+  world.put(member('n4', { replaces: 'n1' }));
+  world.put(member('n1'));
+  assert.is(world.step(), 'forget n1');
+  world.apply();
+  assert.is(world.step(), 'voters n4 learners');
+});
+
 test('a voter that is wiped later replaces nobody any more', () => {
   const world = new MembersWorld(configurationOf([...THREE, 'n4']));
   world.put(member('n4', { replaces: 'n3' }));

@@ -331,6 +331,27 @@ test('a node that was replaced stays out, also if it had been joined or let in a
   await cluster.stopAll();
 });
 
+test('a node that is a cluster by itself is replaced by another', async () => {
+  const cluster = new TestCluster(['n1']);
+  await cluster.startAll();
+  await cluster.until(() => cluster.serving('n1'), 10_000, 'n1 serves');
+  const client = await connect(cluster, 'n1', 'c');
+  await publish(cluster, client, 'kept', 'before');
+  cluster.add('n2');
+  await cluster.start('n2');
+  const { admin } = cluster.replica('n1').membership;
+  const join = admin.join({ id: 'n2', peer: '127.0.0.1:7002', voter: true, replaces: 'n1' });
+  assert.equal(await asked(cluster, join), [true, 'ACCEPTED']);
+  await cluster.until(() => isVoter(cluster, 'n2'), 20_000, 'n2 has the vote');
+  await cluster.until(() => cluster.leader?.replica === cluster.replica('n2'), 20_000, 'n2 leads');
+  cluster.crash('n1');
+  assert.equal(cluster.configurationOf('n2').voters, ['n2']);
+  assert.equal(cluster.configurationOf('n2').learners, []);
+  await cluster.until(() => cluster.serving('n2'), 20_000, 'n2 serves alone');
+  assert.equal(await retained(cluster, 'n2', 'kept'), ['before']);
+  await cluster.stopAll();
+});
+
 test('what a node replaced long ago is not replaced again when it loses its data', async () => {
   const cluster = await founded();
   cluster.add('n4');
