@@ -138,9 +138,11 @@ function refuseWanted(state: CoreState, wanted: Configuration): Refusal | null {
 
 function findFault(current: Configuration, wanted: Configuration): string | null {
   if (wanted.voters.length === 0) return 'there must be a voter';
-  for (const id of wanted.voters) {
-    const member = isVoter(current, id) || current.learners.includes(id);
-    if (!member || tagOf(current, id) === tagOf(wanted, id)) continue;
+  for (const id of members(wanted)) {
+    if (tagOf(current, id) === tagOf(wanted, id)) continue;
+    // In the joint configuration the other node would have the vote that this one has in the outgoing half.
+    if (isVoter(current, id)) return `${id} has a vote, which no other node of this name can have: take it back first`;
+    if (!wanted.voters.includes(id) || !current.learners.includes(id)) continue;
     return `${id} is another node than the one of this name that is a member: make it a learner first`;
   }
   try {

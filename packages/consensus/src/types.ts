@@ -210,7 +210,7 @@ export interface MembershipChange {
   readonly id: number;
   readonly voters: readonly NodeId[];
   readonly learners: readonly NodeId[];
-  /** Replaces the tags of the members named; others keep theirs. A voter's tag can not change while it has its vote. */
+  /** Replaces the tags of the members named; others keep theirs. A voter's tag can not change, nor in the change that takes its vote. */
   readonly memberTags?: Readonly<Record<NodeId, string>>;
 }
 

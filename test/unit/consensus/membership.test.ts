@@ -84,14 +84,29 @@ test('a new identity of a member begins without a log', () => {
   const cluster = new TestCluster(THREE);
   const leader = cluster.elect('n1');
   cluster.tick(HEARTBEAT_MS);
+  change(leader, ['n1', 'n2'], ['n3']);
+  cluster.tick(2 * HEARTBEAT_MS);
   change(leader, ['n1', 'n2'], ['n3'], { n3: 'wiped' });
-  answer(leader, 1, 'n2');
   leader.take();
   const progress = leader.status.followers.find(({ id }) => id === 'n3');
   assert.equal([progress?.matchIndex, progress?.mode], [0, 'probe']);
   assert.equal(leader.status.configuration.memberTags, { n3: 'wiped' });
   cluster.tick(2 * HEARTBEAT_MS);
-  assert.equal(codes(leader), ['COMMITTED']);
+  assert.equal(codes(leader), ['COMMITTED', 'COMMITTED']);
+});
+
+test('another node never has the vote of the one whose name it has, not even in the outgoing half', () => {
+  const of = (voters: string[], outgoing: string[] = []) => ({ voters, outgoing, learners: [] });
+  // What would be: the old n4 and n5, and new ones, are different voters.
+  const old = of(['n1', 'n2', 'n3', 'n4', 'n5']);
+  assert.not.ok(quorumsMeet(old, of(['n1', 'n2', 'n3'], ['n1', 'n2', 'n3', 'm4', 'm5'])));
+  const cluster = new TestCluster(old.voters);
+  const leader = cluster.elect('n1');
+  cluster.tick(HEARTBEAT_MS);
+  change(leader, THREE, ['n4', 'n5'], { n4: 'wiped', n5: 'wiped' });
+  cluster.tick(2 * HEARTBEAT_MS);
+  assert.equal(codes(leader), ['INVALID']);
+  assert.equal(leader.status.configuration, old);
 });
 
 test('a transfer holds back the end of a joint phase, and only that', () => {
