@@ -20,7 +20,7 @@ export class Progress {
   heartbeatDue = false;
   /** The highest commit index sent, so that news of a commit leaves once. */
   sentCommitIndex = 0;
-  /** The highest read round answered in this term. */
+  /** The highest round answered in this term, since its connection was lost last. */
   answeredRound = 0;
   heardMs: number | null = null;
   /** When the last probe left, when the window of appends last moved, or when the need of a snapshot was seen. */

@@ -90,9 +90,13 @@ function heard(state: CoreState, leadership: Leadership, progress: Progress, rou
   beginAskedChange(state, leadership);
 }
 
-/** The connection to the peer closed: a snapshot that was on its way to it is lost too. */
+/**
+ * The connection to the peer closed: a snapshot that was on its way to it is lost too. What it has answered does not count
+ * for a change of voters any more, as it may come back without its disk; reads are the later for it, and no less right.
+ */
 export function losePeer(state: CoreState, peer: NodeId): void {
   const progress = state.leadership?.progress.get(peer);
+  if (progress !== undefined) progress.answeredRound = 0;
   if (progress?.mode === 'needsSnapshot') progress.probe(progress.nextIndex, state.nowMs);
   suspendPeer(state, peer);
 }

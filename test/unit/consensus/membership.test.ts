@@ -109,6 +109,22 @@ test('another node never has the vote of the one whose name it has, not even in 
   assert.equal(leader.status.configuration, old);
 });
 
+test('an answer does not count once the connection it came by is lost; a new one does', () => {
+  const cluster = new TestCluster(['n1', 'n2', 'n3', 'n4']);
+  const leader = cluster.elect('n1');
+  cluster.passes = () => false;
+  change(leader, THREE);
+  leader.step({ kind: 'readIndex', id: 1 });
+  answer(leader, 1, 'n2');
+  leader.step({ kind: 'peerLost', peer: 'n2' });
+  answer(leader, 1, 'n3');
+  assert.not.ok(leader.status.joint);
+  answer(leader, 1, 'n2');
+  leader.take();
+  assert.ok(leader.status.joint);
+  assert.equal(leader.reads, [{ id: 1, index: 1 }]);
+});
+
 test('a transfer holds back the end of a joint phase, and only that', () => {
   const cluster = clusterWith(['n4']);
   const leader = cluster.elect('n1');
