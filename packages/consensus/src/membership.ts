@@ -167,7 +167,9 @@ function finalConfiguration(current: Configuration, change: MembershipChange): C
 
 function joint(current: Configuration, wanted: Configuration): Configuration {
   const { voters, learners } = wanted;
-  return withTags({ voters, learners, outgoing: current.voters }, current, wanted.memberTags ?? {});
+  // Also of those that are to have none.
+  const tags = Object.fromEntries(members(wanted).map((id) => [id, tagOf(wanted, id)]));
+  return withTags({ voters, learners, outgoing: current.voters }, current, tags);
 }
 
 /** Gives every member the tag it is given, or else had. Tags of nobody are kept, to be found invalid. */

@@ -95,6 +95,22 @@ test('a new identity of a member begins without a log', () => {
   assert.equal(codes(leader), ['COMMITTED', 'COMMITTED']);
 });
 
+test('a tag that is taken away stays away, also in a change of voters', () => {
+  const cluster = new TestCluster(
+    ['n1', 'n2'],
+    {},
+    {
+      configuration: { voters: ['n1', 'n2'], learners: ['n3', 'n4'], outgoing: [], memberTags: { n3: 'a', n4: 'b' } },
+    },
+  );
+  const leader = cluster.elect('n1');
+  cluster.tick(HEARTBEAT_MS);
+  change(leader, ['n1', 'n2', 'n3'], ['n4'], { n4: '' });
+  cluster.tick(2 * HEARTBEAT_MS);
+  assert.equal(codes(leader), ['COMMITTED']);
+  assert.equal(leader.status.configuration.memberTags, { n3: 'a' });
+});
+
 test('another node never has the vote of the one whose name it has, not even in the outgoing half', () => {
   const of = (voters: string[], outgoing: string[] = []) => ({ voters, outgoing, learners: [] });
   // What would be: the old n4 and n5, and new ones, are different voters.
