@@ -173,14 +173,16 @@ export class MemberDuties {
         this.#options.handOver();
         return 'proposed';
       }
-      if (leaves && this.#options.broker.machine.state.members.has(replaces)) {
-        // As with any removal: else it would be let in again for its own record.
+      if (replaces !== null && this.#options.broker.machine.state.members.has(replaces)) {
+        // As with any removal: else it would be let in again for its own record. It may have lost its vote already, being
+        // back without its disk.
         this.removeMember(replaces);
         return 'proposed';
       }
       const reason = `${id} has caught up and gets its vote${leaves ? ` in place of ${replaces}` : ''}`;
       const stay = leaves ? voters.filter((voter) => voter !== replaces) : voters;
-      return { members: { voters: [...stay, id], learners: learners.filter((each) => each !== id) }, reason };
+      const others = learners.filter((each) => each !== id && each !== replaces);
+      return { members: { voters: [...stay, id], learners: others }, reason };
     }
     return null;
   }

@@ -113,6 +113,23 @@ test('who is replaced leaves in the same change, and is forgotten before it', ()
   assert.is(world.step(), 'nothing', 'it is not let in again');
 });
 
+test('who is replaced and came back without its disk meanwhile leaves too', () => {
+  for (const learners of [['n3', 'n4'], ['n4']]) {
+    const world = new MembersWorld(configurationOf(['n1', 'n2'], learners));
+    for (const id of learners) world.hello(id);
+    world.caughtUp.add('n4');
+    world.put(member('n4', { replaces: 'n3' }));
+    world.put(member('n3'));
+    assert.is(world.step(), 'forget n3');
+    world.apply();
+    assert.is(world.step(), 'voters n1,n2,n4 learners');
+    world.commit();
+    world.caughtUp.add('n3');
+    world.hello('n3');
+    assert.is(world.step(), 'nothing');
+  }
+});
+
 test('who is gone already is not replaced, but the vote is given', () => {
   const world = new MembersWorld(configurationOf(['n1', 'n2'], ['n4']));
   world.caughtUp.add('n4');
