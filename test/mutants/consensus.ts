@@ -167,6 +167,22 @@ export const CONSENSUS: readonly Mutant[] = [
     'test/unit/consensus/transcripts.test.ts',
   ),
   mutant(
+    'answer-outlives-connection',
+    'what a voter answered counts for a change of voters until its connection closes',
+    REPLICATION,
+    '  if (progress !== undefined) progress.answeredRound = 0;\n',
+    '',
+    'test/unit/consensus/transcripts.test.ts',
+  ),
+  mutant(
+    'tag-changes-with-vote',
+    'a tag does not change in the change that takes a vote',
+    MEMBERSHIP,
+    '    if (isVoter(current, id)) return `${id} has a vote, which no other node of this name can have: take it back first`;\n',
+    '',
+    'test/unit/consensus/transcripts.test.ts',
+  ),
+  mutant(
     'truncated-configuration-kept',
     'a configuration that is truncated is not in force any more',
     FOLLOWING,
