@@ -1,6 +1,7 @@
 import { cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startCluster, type TestCluster, waitFor } from '../support/cluster.ts';
+import { INTERRUPTED_MS } from '../support/load.ts';
 import type { NodeProcess } from '../support/node-process.ts';
 import { endRoamers } from '../support/roamer.ts';
 import { SteadyLoad } from '../support/steady-load.ts';
@@ -11,8 +12,6 @@ import { assert, note, suite } from '../support/suite.ts';
 const test = suite('e2e: wiped');
 
 const EVERYBODY = ['n1', 'n2', 'n3'];
-/** The cluster gives a node up before it lets its name in anew: leases, and some election in between. */
-const PUBLISHING_GAP_MS = 4_000;
 /** Members that forgot everything do not found a second cluster, however long they are left alone. */
 const ALONE_MS = 10_000;
 
@@ -52,7 +51,7 @@ async function wipeUnderLoad(victim: NodeProcess, role: string): Promise<void> {
   await load.goesOn();
   const gapMs = load.longestGapMs(startedAtMs, performance.now(), staying);
   assert.is.not(identityOf(victim)['directoryId'], before, 'a new data directory has a new identity');
-  assert.ok(gapMs < PUBLISHING_GAP_MS, `no acknowledgement at the other nodes for ${String(gapMs)} ms`);
+  assert.ok(gapMs < INTERRUPTED_MS, `no acknowledgement at the other nodes for ${String(gapMs)} ms`);
   const acked = await load.finish();
   note(
     `${role} wiped: a voter again after ${String(Math.round(tookMs))} ms, longest gap elsewhere ` +

@@ -7,6 +7,13 @@ import { waitFor } from './wait.ts';
  * which arrived how often and in which order. `checkDelivery` compares the two.
  */
 
+/**
+ * A publisher that loses no connection waits no longer than this for an acknowledgement, whatever happens to a minority.
+ * How long it really takes is for benchmarks (docs/benchmarks.md, docs/jepsen.md) to say: here the machine may be busy with
+ * anything. A service that does hang waits for a disk, a process or a link to come back, and that takes longer.
+ */
+export const INTERRUPTED_MS = 5_000;
+
 /** MQTT.js gives a message up, without having sent it, when the connection goes while it resends older ones. */
 const GIVEN_UP = 'Connection closed';
 /** Reason code of a PUBCOMP: the broker knows nothing of that exchange any more, so it is finished. */
