@@ -47,7 +47,7 @@ cluster: $(BUILT) ## A cluster on loopback, MQTT on port 1883 and up; Ctrl-C sto
 .PHONY: test
 test: $(BUILT) check ## Build, check and run every test (TESTS="part/of/path ..." runs some)
 	@case "$(TESTS)" in ''|*node-red*|*interop*) sh scripts/node-red.sh ;; esac
-	@$(TRANSFERS) exec node --conditions=source --import tsx test/support/run.ts $(TESTS)
+	@$(TRANSFERS) QUORATE_TEST_BUILT=1 exec node --conditions=source --import tsx test/support/run.ts $(TESTS)
 
 .PHONY: build
 build: $(BUILT) ## Install what is missing and compile what has changed
@@ -92,10 +92,10 @@ interop: $(BUILT) ## Other people's clients and bridges against a cluster; says 
 	@$(TRANSFERS) exec node --conditions=source --import tsx test/support/run.ts $(or $(TESTS),test/interop)
 
 .PHONY: jepsen
-jepsen: $(BUILT) ## A cluster under partitions, kills, bad disks and clocks, and a report (NODES=3 TIME=600 NEMESIS= WORKLOAD= SEED=)
+jepsen: $(BUILT) ## A cluster under partitions, kills, bad disks and clocks, and a report (NODES=3 TIME=600 NEMESIS= WORKLOAD= SEED= REPORT=DIR)
 	@exec node jepsen-style-tests/dist/main.js $(if $(NODES),--nodes $(NODES)) $(if $(BROKER),--broker $(BROKER)) --seconds $(TIME) $(if $(SEED),--seed $(SEED)) \
 		$(if $(RATE),--rate $(RATE)) $(if $(NEMESIS),--nemesis "$(NEMESIS)") $(if $(WORKLOAD),--workload "$(WORKLOAD)") \
-		$(if $(BUILDS),--builds "$(BUILDS)") $(ARGS)
+		$(if $(BUILDS),--builds "$(BUILDS)") $(if $(REPORT),--report "$(REPORT)") $(ARGS)
 
 .PHONY: jepsen-matrix
 jepsen-matrix: $(BUILT) ## Runs of each fault and each workload, and tables of them; two hours and more (REPORT=DIR BROKER= NODES= JOBS=1 ONLY=)
@@ -111,8 +111,9 @@ crash-test: $(BUILT) ## Real nodes killed at random moments under load, nothing 
 	@exec node --conditions=source --import tsx test/crash/kills.ts $(KILLS)
 
 .PHONY: jepsen-harness-test
-jepsen-harness-test: $(BUILT) ## Each fault of the partition tests once, and a plan of them; eight minutes (PARTITION_HARNESS_ONLY=part)
+jepsen-harness-test: $(BUILT) ## Each fault of the partition tests once, and a plan of them; fifteen minutes (PARTITION_HARNESS_ONLY=part)
 	@PARTITION_HARNESS=all exec node --conditions=source --import tsx test/e2e/partition-harness.test.ts
+	@PARTITION_HARNESS=all PARTITION_HARNESS_NETWORK=proxies exec node --conditions=source --import tsx test/e2e/partition-harness.test.ts
 	@PARTITION_HARNESS=all exec node --conditions=source --import tsx test/e2e/partition-others.test.ts
 
 .PHONY: mass-events

@@ -12,6 +12,7 @@ Usage: node jepsen-style-tests/dist/deployed-main.js --nodes HOST:PORT,HOST:PORT
   --workloads NAME,...    some of them; by default all that the broker can do
   --rate N                about how many publications a second; 200 by default
   --seed N                repeat a run's choices
+  --report DIR            where histories and report go; a new folder for temporary files by default
   --username NAME         and the password in the environment: JEPSEN_MQTT_PASSWORD
 
 Exit code: 0 nothing was found, 1 something was, 2 it could not be checked.`;
@@ -32,6 +33,7 @@ async function main(): Promise<number> {
       workloads: { type: 'string' },
       rate: { type: 'string' },
       seed: { type: 'string' },
+      report: { type: 'string' },
       username: { type: 'string' },
       help: { type: 'boolean' },
     },
@@ -49,6 +51,7 @@ async function main(): Promise<number> {
     ...(values.workloads !== undefined && { workloads: values.workloads.split(',') }),
     ...(ratePerSec !== undefined && { ratePerSec }),
     ...(seed !== undefined && { seed }),
+    ...(values.report !== undefined && { folder: values.report }),
     ...(values.username !== undefined && { username: values.username }),
     ...(password !== undefined && { password }),
     onProgress: ({ acknowledged, unacknowledged, deliveries }) =>
@@ -57,6 +60,7 @@ async function main(): Promise<number> {
   for (const [name, why] of result.skipped) console.log(`${name}: left out, ${why}`);
   console.log(summaryOf(result));
   console.log(`seed ${result.seed}; histories in ${result.folder}`);
+  console.log(result.files.map((file) => `  ${file}`).join('\n'));
   if (!result.drain.settled) return 1;
   return { ok: 0, anomalies: 1, undecided: 2 }[result.verdict];
 }

@@ -1,11 +1,14 @@
 import { randomInt } from 'node:crypto';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BROKERS, sizesOf } from './cluster/brokers.ts';
+import { NEMESES } from './nemeses/catalogue.ts';
 import { followOuterProcess, insideOf, runInside } from './network/inside.ts';
 import { detectNetwork, sentenceOf } from './network/possible.ts';
+import { called, partsOf } from './run/choice.ts';
 import { NothingToDo, type TourOptions, tour } from './run/tour.ts';
+import { WORKLOADS } from './workloads/index.ts';
 
 const USAGE = `Starts a cluster of real nodes, each on a host of its own, lets clients work on it while links are cut, processes killed, clocks turned and
 disks broken, and checks from what the clients saw that every promise was kept. Writes a report.
@@ -16,7 +19,7 @@ Usage: node jepsen-style-tests/dist/main.js [options]
   --nodes 3|5           how many nodes (3; Mosquitto is a single one)
   --seconds N           how long clients work, the time to recover included (600)
   --nemesis NAME,...    faults of these names, or with these in their names (all)
-  --workload NAME,...   what clients do (all)
+  --workload NAME,...   what clients do, named in the same way (all)
   --rate N              about how many publications a second (300)
   --seed N              the plan of another run (drawn)
   --builds FILE,FILE    Quorate's commands, between which a rolling upgrade goes (that of this checkout)
@@ -24,7 +27,7 @@ Usage: node jepsen-style-tests/dist/main.js [options]
   --proxies             no namespaces, though they would be possible
 
 Exit code: 0 nothing was found, 1 something was, 2 it could not be checked, 3 none of these faults or
-workloads can be done here.`;
+workloads can be done here, 130 ended early.`;
 
 /** @throws when it is not a whole number within these bounds */
 function numberOf(name: string, text: string | undefined, fallback: number, least: number, most: number): number {
@@ -34,22 +37,49 @@ function numberOf(name: string, text: string | undefined, fallback: number, leas
   throw new Error(`--${name} wants a whole number from ${least} to ${most}, not '${text}'`);
 }
 
-function listOf(text: string | undefined): string[] {
-  return (text ?? '').split(',').filter((part) => part !== '');
-}
-
 /** The command that makes the same plan again. */
 function commandOf(
   run: Pick<TourOptions, 'broker' | 'nodes' | 'seconds' | 'seed' | 'ratePerSec'>,
-  nemesis: string | undefined,
-  workload: string | undefined,
+  { nemesis, workload, builds, proxies }: Chosen,
 ): string {
   return [
     `make jepsen NODES=${run.nodes} TIME=${run.seconds} SEED=${run.seed} RATE=${run.ratePerSec}`,
     ...(run.broker === 'quorate' ? [] : [`BROKER=${run.broker}`]),
     ...(nemesis === undefined ? [] : [`NEMESIS="${nemesis}"`]),
-    ...(workload === undefined ? [] : [`WORKLOAD=${workload}`]),
+    ...(workload === undefined ? [] : [`WORKLOAD="${workload}"`]),
+    ...(builds === undefined ? [] : [`BUILDS="${builds}"`]),
+    ...(proxies === true ? ['ARGS=--proxies'] : []),
   ].join(' ');
+}
+
+/** Options as they were given. */
+interface Chosen {
+  readonly nemesis?: string | undefined;
+  readonly workload?: string | undefined;
+  readonly builds?: string | undefined;
+  readonly proxies?: boolean | undefined;
+}
+
+/** Of each node these, below the folder of the run. */
+function removeOfNodes(folder: string, ...what: readonly ('disk.img' | 'data')[]): void {
+  const nodes = join(folder, 'nodes');
+  const names = existsSync(nodes) ? readdirSync(nodes) : [];
+  for (const name of names) for (const each of what) rmSync(join(nodes, name, each), { recursive: true, force: true });
+}
+
+/**
+ * Ctrl-C in the midst of it: what was started ends with this process, in namespaces by the kernel and elsewhere by what listens to
+ * its exit. A disk is unmounted with the namespace, and its file is gone then.
+ */
+function endEarly(folder: string): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      // Not what may be mounted: it could stand still.
+      removeOfNodes(folder, 'disk.img');
+      console.error(`ended early, nothing is checked; what there is of it is in ${folder}`);
+      process.exit(130);
+    });
+  }
 }
 
 async function main(): Promise<number> {
@@ -80,6 +110,11 @@ async function main(): Promise<number> {
   const seconds = numberOf('seconds', values.seconds, 600, 20, 86_400);
   const ratePerSec = numberOf('rate', values.rate, 300, 1, 100_000);
   const seed = numberOf('seed', values.seed, randomInt(2 ** 32), 0, 2 ** 32 - 1);
+  const nemeses = called('fault', NEMESES, partsOf(values.nemesis));
+  const workloads = called('workload', WORKLOADS, partsOf(values.workload));
+  const builds = partsOf(values.builds);
+  const missing = builds.find((file) => !existsSync(file));
+  if (missing !== undefined) throw new Error(`--builds: there is no file ${missing}`);
   const inside = insideOf();
   let network = sentenceOf(inside ?? 'proxies');
   if (inside === null && values.proxies !== true) {
@@ -97,17 +132,16 @@ async function main(): Promise<number> {
   if (existsSync(folder) && readdirSync(folder).length > 0) {
     throw new Error(`${folder} is not empty: name another folder for the report, a run does not replace another`);
   }
+  endEarly(folder);
   const options: TourOptions = {
-    ...{ broker, nodes, seconds, seed, ratePerSec, folder },
-    builds: listOf(values.builds),
-    nemeses: listOf(values.nemesis),
-    workloads: listOf(values.workload),
-    network,
-    command: commandOf({ broker, nodes, seconds, seed, ratePerSec }, values.nemesis, values.workload),
+    ...{ broker, nodes, seconds, seed, ratePerSec, folder, builds, nemeses, workloads, network },
+    command: commandOf({ broker, nodes, seconds, seed, ratePerSec }, values),
     say: (line) => process.stdout.write(`${line}\n`),
   };
   const { failed, sentence, details, files } = await tour(options);
   if (failed) console.log(details);
+  // What nodes have stored is of use only where something was found.
+  else removeOfNodes(folder, 'disk.img', 'data');
   console.log(`${failed ? 'FAILED' : 'passed'}: ${sentence}`);
   console.log(files.map((file) => `  ${file}`).join('\n'));
   console.log(`the same plan again: ${options.command}`);

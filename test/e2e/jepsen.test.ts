@@ -1,10 +1,12 @@
-import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { seedFor } from '../support/seed.ts';
 import { assert, note, suite } from '../support/suite.ts';
+import { waitFor } from '../support/wait.ts';
 
 /*
  * The partition tests as a user starts them, in two minutes: all faults, all workloads, a fresh plan each time. What stays in
@@ -52,6 +54,39 @@ test(
     rmSync(folder, { recursive: true, force: true });
   },
   { timeoutMs: 280_000 },
+);
+
+/** Whether a process runs that was told of this folder. */
+function runsWith(folder: string): boolean {
+  return readdirSync('/proc').some((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(folder);
+    } catch {
+      return false;
+    }
+  });
+}
+
+test(
+  'Ctrl-C ends all that a run has started, without namespaces too',
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'quorate-jepsen-early-'));
+    const args = ['--proxies', '--seconds', '60', '--nemesis', 'pause one', '--workload', 'queue'];
+    const child = spawn(process.execPath, [MAIN, ...args, '--report', folder], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (said += text.toString()));
+    // The client processes are there some time after the nodes are.
+    await waitFor(() => / acknowledged,/.test(said) || child.exitCode !== null, { what: 'clients', timeoutMs: 90_000 });
+    assert.ok(runsWith(folder), said);
+    const ended = once(child, 'exit');
+    child.kill('SIGINT');
+    assert.equal(await ended, [130, null], said);
+    assert.match(said, /ended early, nothing is checked/);
+    await waitFor(() => !runsWith(folder), { what: 'all that it had started to end' });
+    rmSync(folder, { recursive: true, force: true });
+  },
+  { timeoutMs: 150_000 },
 );
 
 test.run();

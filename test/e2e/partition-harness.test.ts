@@ -26,6 +26,9 @@ import { waitFor } from '../support/wait.ts';
  * not possible, or with PARTITION_HARNESS_NETWORK=proxies, hosts are addresses on loopback.
  */
 
+/** Longer than a node takes to give a dead connection up and to look for the other one elsewhere. */
+const STILL_CUT_MS = 6_000;
+
 /** Who acknowledges while a fault lasts, of those with a publisher; `null` where that is not what tells it. */
 type Expected = (hit: readonly string[], all: readonly string[]) => readonly string[] | null;
 
@@ -206,6 +209,12 @@ function declareTests(): void {
     };
     test(`${nemesis.name}: it does what it says, and its end ends it`, body, { timeoutMs: 100_000 });
   }
+  // With proxies there are ways past them.
+  if ((doesAll || kind === 'proxies') && 'a cut'.includes(part)) {
+    test('a cut is one also when every process is another one, and lasts', () => cutAfterRestarts(bench), {
+      timeoutMs: 100_000,
+    });
+  }
   if (doesAll && 'a plan'.includes(part))
     test('a plan of them runs through and leaves everything whole', () => runAPlan(bench), { timeoutMs: 280_000 });
   test('each fault has a check here, or says why it can not be done to three nodes', () => {
@@ -214,6 +223,29 @@ function declareTests(): void {
     note(`${bench.network.description}; ${ran.join(', ')}`);
   });
   test.run();
+}
+
+/** Processes that find each other again may take other ways than those that the founders were told. */
+async function cutAfterRestarts(bench: PartitionBench): Promise<void> {
+  const all = ['n1', 'n2', 'n3'];
+  for (const node of bench.cluster.nodes) {
+    await node.kill();
+    await node.start();
+    await bench.cluster.ready(30_000);
+  }
+  await bench.onlyAcknowledging(all, 'all to acknowledge after restarts', 30_000);
+  const nemesis = NEMESES.find(({ name }) => name === 'isolate one');
+  const begun = await nemesis?.begin(bench.context, seededRandom(seedFor('cut')));
+  assert.ok(begun !== null && begun !== undefined, 'it begins');
+  try {
+    const left = all.filter((id) => !begun.nodes.includes(id));
+    await bench.onlyAcknowledging(left, `${begun.detail} after restarts`, 25_000);
+    const later = await bench.acknowledging(STILL_CUT_MS);
+    assert.equal(later.sort(), left, 'it stays cut off');
+  } finally {
+    await begun.end();
+  }
+  await bench.onlyAcknowledging(all, 'all to acknowledge after the cut', 40_000);
 }
 
 async function runAPlan(bench: PartitionBench): Promise<void> {

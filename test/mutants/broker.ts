@@ -11,6 +11,7 @@ const LIFECYCLE = 'packages/broker/src/state/session-lifecycle.ts';
 const COMMANDS = 'packages/broker/src/state/session-commands.ts';
 const SHARING = 'packages/broker/src/state/sharing.ts';
 const SHARED_DELIVERIES = 'packages/broker/src/connection/shared-deliveries.ts';
+const MEMBERS = 'packages/broker/src/state/members.ts';
 const ROUTING = 'packages/broker/src/state/routing.ts';
 const CHECKPOINT = 'packages/broker/src/state/checkpoint.ts';
 const RESTORE = 'packages/broker/src/state/restore.ts';
@@ -208,5 +209,13 @@ export const BROKER_MUTANTS: readonly Mutant[] = [
     FENCING,
     '    this.clear();\n    this.#blindUntilMs = ',
     '    this.clear();\n    this.#blindUntilMs = Number.NEGATIVE_INFINITY + ',
+  ),
+  mutant(
+    'members-of-an-earlier-leader',
+    'what a leader says of the members is void when another leads by then',
+    MEMBERS,
+    '  if (command.term !== null && command.term !== term) return STALE;\n',
+    '',
+    'test/unit/broker/state/members.test.ts',
   ),
 ];

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Copies, SIMULATED } from './copies.ts';
-import { hunt } from './hunt.ts';
+import { type Found, hunt } from './hunt.ts';
 import { MUTANTS } from './list.ts';
 import type { Mutant } from './mutant.ts';
 import { prepare } from './prepare.ts';
@@ -94,12 +94,22 @@ async function main(folder: string): Promise<number> {
   const outcomes: Outcome[] = [];
   for (const [mutant, changed] of prepared) {
     const startedMs = performance.now();
-    const copy = copies.create(changed);
-    const found = await hunt(copy, { ...how, seeds });
-    rmSync(copy, { recursive: true });
-    const { name, breaks, test } = mutant;
+    const { name, breaks, test, onDisksOnly } = mutant;
+    let found: Found | null = null;
+    if (onDisksOnly !== true) {
+      const copy = copies.create(changed);
+      found = await hunt(copy, { ...how, seeds });
+      rmSync(copy, { recursive: true });
+    }
     const byTest = found === null && test !== undefined && (await tests.fails(test, changed)) ? test : null;
-    const outcome = { name, breaks, bySeed: found, seeds, byTest, seconds: (performance.now() - startedMs) / 1000 };
+    const outcome = {
+      name,
+      breaks,
+      bySeed: found,
+      seeds: onDisksOnly === true ? 0 : seeds,
+      byTest,
+      seconds: (performance.now() - startedMs) / 1000,
+    };
     outcomes.push(outcome);
     report?.add(outcome);
     print(describe(outcome));

@@ -19,6 +19,8 @@ export interface Mutant {
    * with it. It is run when no seed finds it.
    */
   readonly test?: string;
+  /** No seed can find it: the simulator has disks of its own. Only the test is run. */
+  readonly onDisksOnly?: true;
 }
 
 /** A mutant of one edit. @param test see `Mutant.test` */

@@ -7,7 +7,7 @@ export interface Outcome {
   readonly breaks: string;
   /** The first seed that found it and the promise that it broke, or null. */
   readonly bySeed: { readonly seed: number; readonly invariant: string } | null;
-  /** Seeds that were run without finding it, when it was not found. */
+  /** Seeds that were run without finding it, when it was not found; 0 where none can. */
   readonly seeds: number;
   /** The test file that failed with it, when no seed found it; null for none. */
   readonly byTest: string | null;
@@ -30,7 +30,8 @@ const SURVIVED = 'SURVIVED';
 /** A sentence for the column `found`. */
 export function foundBy({ bySeed, byTest, seeds }: Outcome): string {
   if (bySeed !== null) return `by seed ${bySeed.seed} (${bySeed.invariant})`;
-  return byTest === null ? `${SURVIVED} ${seeds} seeds` : `no seed of ${seeds}; by ${byTest}`;
+  if (byTest === null) return `${SURVIVED} ${seeds} seeds`;
+  return seeds === 0 ? `by ${byTest}` : `no seed of ${seeds}; by ${byTest}`;
 }
 
 function introduction({ build, seeds, seconds }: ReportFacts): string {

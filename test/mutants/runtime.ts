@@ -5,6 +5,8 @@ const CLOCK = 'packages/node/src/raft/cluster-clock.ts';
 const LEASE = 'packages/node/src/runtime/lease.ts';
 const DUTIES = 'packages/node/src/runtime/leader-duties.ts';
 const MEMBERS = 'packages/node/src/runtime/member-duties.ts';
+const REGISTRATION = 'packages/node/src/runtime/registration.ts';
+const OPERATIONS = 'packages/node/src/runtime/operations.ts';
 const CHECKPOINTER = 'packages/node/src/runtime/checkpointer.ts';
 const PEERS = 'packages/node/src/runtime/peers.ts';
 const GATE = 'packages/node/src/runtime/proposal-gate.ts';
@@ -116,5 +118,21 @@ export const RUNTIME: readonly Mutant[] = [
     MEMBERS,
     "        this.putMember({ nodeId: id, peer: peer.peerAddress, voter: true, replaces: null });\n        return 'proposed';",
     '        this.putMember({ nodeId: id, peer: peer.peerAddress, voter: false, replaces: null });',
+  ),
+  mutant(
+    'greater-starts-unnoticed',
+    'a node whose stored state knows of greater starts than its own registers under one that is greater still',
+    REGISTRATION,
+    '    this.check();\n  }\n\n  stop',
+    '  }\n\n  stop',
+    'test/unit/node/runtime/replica-cluster.test.ts',
+  ),
+  mutant(
+    'removed-only-if-recorded',
+    'a removal takes away a record that is still on its way',
+    OPERATIONS,
+    '        duties.removeMember(nodeId, owner);\n',
+    "        if (broker.machine.state.members.has(nodeId)) duties.removeMember(nodeId, owner);\n        else owner.commandApplied(0, 0, { kind: 'ok' });\n",
+    'test/unit/node/runtime/operations.test.ts',
   ),
 ];

@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** What tests of packages read. */
-const TESTS = ['test/unit', 'test/support'] as const;
+const TESTS = ['test/unit', 'test/integration/storage', 'test/support'] as const;
 const LIMIT_MS = 180_000;
 /** Of what a test that fails prints. */
 const SHOWN_CHARACTERS = 300;

@@ -73,19 +73,32 @@ function recovery(acked: readonly PublishOperation[], fromMs: number): number | 
 
 const BEGINS_WITHIN_MS = 1_000;
 
+interface Gap {
+  readonly ms: number;
+  /** The last acknowledgement before it and the first one after it, as far as there are any. */
+  readonly between: readonly PublishOperation[];
+}
+
 /** @param acked by end */
-function longestGap(acked: readonly PublishOperation[], fromMs: number, toMs: number): number {
+function longestGap(acked: readonly PublishOperation[], fromMs: number, toMs: number): Gap {
   // A fault has begun a moment before that is written down. What went on for longer is a gap of something else.
-  const lastMs = acked.findLast(({ endMs }) => endMs <= fromMs)?.endMs ?? fromMs;
+  let before = acked.findLast(({ endMs }) => endMs <= fromMs);
+  const lastMs = before?.endMs ?? fromMs;
   let beforeMs = fromMs - lastMs > BEGINS_WITHIN_MS ? fromMs : lastMs;
-  let longest = 0;
-  for (const { endMs } of acked) {
-    if (endMs <= fromMs) continue;
-    longest = Math.max(longest, Math.min(endMs, toMs) - beforeMs);
-    if (endMs >= toMs) return longest;
-    beforeMs = endMs;
+  let longest: Gap = { ms: 0, between: [] };
+  const see = (endMs: number, after: PublishOperation | undefined): void => {
+    if (endMs - beforeMs <= longest.ms) return;
+    longest = { ms: endMs - beforeMs, between: [before, after].filter((each) => each !== undefined) };
+  };
+  for (const each of acked) {
+    if (each.endMs <= fromMs) continue;
+    see(Math.min(each.endMs, toMs), each);
+    if (each.endMs >= toMs) return longest;
+    before = each;
+    beforeMs = each.endMs;
   }
-  return Math.max(longest, toMs - beforeMs);
+  see(toMs, undefined);
+  return longest;
 }
 
 function median(sorted: readonly number[]): number {
@@ -131,6 +144,7 @@ export function checkAvailability(
   findings.figure('publications ok', acked.length);
   const lastMs = acked.at(-1)?.endMs ?? 0;
   const spans = spansOf(events);
+  const proofs = new Map<number, readonly PublishOperation[]>();
   const faults = spans.map((span): FaultReport => {
     const { fault, name, detail, atMs: beginMs } = span.begin;
     const endMs = span.end?.atMs ?? null;
@@ -145,10 +159,12 @@ export function checkAvailability(
     const mine = acked.filter(({ node }) => counted.includes(node));
     const recoveryAfterEndMs = endMs === null ? null : recovery(acked, endMs);
     const toMs = endMs === null ? lastMs : endMs + (recoveryAfterEndMs ?? 0);
+    const gap = longestGap(mine, beginMs, Math.max(beginMs, minority && endMs !== null ? endMs : toMs));
+    proofs.set(fault, gap.between);
     return {
       ...{ fault, name, detail, beginMs, endMs, nodes: counted, minority, recoveryAfterEndMs },
       alone: others.length === 1,
-      longestGapMs: longestGap(mine, beginMs, Math.max(beginMs, minority && endMs !== null ? endMs : toMs)),
+      longestGapMs: gap.ms,
       recoveryAfterBeginMs: recovery(mine, beginMs),
     };
   });
@@ -159,7 +175,7 @@ export function checkAvailability(
     const sentence =
       `during fault ${fault}, ${name}, from ${at(beginMs)} on, no node of the majority ${report.nodes.join(', ')} ` +
       `acknowledged anything for ${at(longestGapMs)}`;
-    findings.add('majority does not serve', 'P6', sentence, []);
+    findings.add('majority does not serve', 'P6', sentence, proofs.get(fault) ?? []);
   }
   return { ...findings.result(), faults, summaries: summarize(faults) };
 }

@@ -4,6 +4,16 @@ import type { History } from '../history/reader.ts';
 /** The promises of docs/promises.md that histories can refute. */
 export type PromiseId = 'P1' | 'P2' | 'P3' | 'P4' | 'P5' | 'P6';
 
+/** In a few words, for a report. */
+export const PROMISES: Readonly<Record<PromiseId, string>> = {
+  P1: 'what is acknowledged is durable, and nothing else is there',
+  P2: 'a client id has one owner, one session, and one will at a time',
+  P3: 'what was acknowledged before is seen by all, and nothing older',
+  P4: 'nothing is delivered twice',
+  P5: 'all see one order',
+  P6: 'a majority serves',
+};
+
 /** Something that must not be. */
 export interface Anomaly {
   /** A word or two, the same for all of a kind: `lost`, `stale read`. */

@@ -5,7 +5,7 @@ import { byClient, matches, publicationsOf } from './timeline.ts';
 
 interface Group {
   readonly members: Set<string>;
-  /** The first SUBACK of a member, by filter. */
+  /** The first SUBACK of a member that keeps its session, by filter: others may be gone when a message comes. */
   readonly since: Map<string, Operation>;
   readonly deliveries: DeliverOperation[];
 }
@@ -27,7 +27,9 @@ function groupsOf(operations: readonly Operation[], findings: Findings): Map<str
       const group: Group = groups.get(name) ?? { members: new Set(), since: new Map(), deliveries: [] };
       groups.set(name, group);
       const before = group.since.get(filter);
-      if (before === undefined || suback.endMs < before.endMs) group.since.set(filter, suback);
+      if (subscriber.keepsSession && (before === undefined || suback.endMs < before.endMs)) {
+        group.since.set(filter, suback);
+      }
       if (group.members.has(client)) continue;
       group.members.add(client);
       // Not one by one as arguments: a list may be longer than a stack is deep.

@@ -7,6 +7,8 @@ export interface Subscriber {
   readonly client: string;
   /** Filter to the SUBACK since which it holds. A lost session takes its subscriptions along. */
   readonly since: ReadonlyMap<string, Operation>;
+  /** Whether its last session was to outlive its connection. */
+  readonly keepsSession: boolean;
   readonly deliveries: readonly DeliverOperation[];
 }
 
@@ -47,7 +49,7 @@ export function follow(operations: readonly Operation[]): { subscriber: Subscrib
     untilMs = Number.POSITIVE_INFINITY;
     proof = expiryMs > 0 ? operation : null;
   }
-  return { subscriber: { client: operations[0]?.client ?? '', since, deliveries }, lost };
+  return { subscriber: { client: operations[0]?.client ?? '', since, keepsSession: expiryMs > 0, deliveries }, lost };
 }
 
 /** The SUBACK because of which this subscriber had to get a message; undefined when it need not. */

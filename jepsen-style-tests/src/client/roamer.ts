@@ -18,6 +18,11 @@ export interface RoamerOptions {
    * Called when a connection is accepted. When it resolves to false the connection is cut and another one tried.
    */
   readonly onUp?: (connect: ConnectOperation) => Promise<boolean>;
+  /**
+   * How long it stays away, in milliseconds, after a connection that it did not leave itself. Without it, it tries the next node
+   * at once: then no node is ever given up while this client is still the one's whose connection was there.
+   */
+  readonly absenceMs?: () => number;
 }
 
 /** Keeps a client connected: a node that refuses, does not answer or goes is left for the next one after a short while. */
@@ -31,6 +36,8 @@ export class Roamer {
   private wake: (() => void) | null = null;
   private loop: Promise<void> | null = null;
   private upNow = false;
+  private isLeaving = false;
+  private isHurried = false;
 
   constructor(client: RecordingClient, options: RoamerOptions) {
     this.client = client;
@@ -56,8 +63,15 @@ export class Roamer {
     this.at =
       (this.at + 1 + this.options.random.below(Math.max(1, this.options.nodes.length - 1))) % this.options.nodes.length;
     this.restUntilMs = performance.now() + restMs;
+    this.isLeaving = true;
     if (how === 'cut') this.client.cut();
     else await this.client.disconnect();
+  }
+
+  /** From now on it does not stay away any more, whatever was asked for. */
+  hurry(): void {
+    this.isHurried = true;
+    this.wake?.();
   }
 
   /** Ends it, with DISCONNECT; what is unfinished then stays so. */
@@ -70,20 +84,23 @@ export class Roamer {
   }
 
   private async run(): Promise<void> {
-    const { nodes, will, onUp, random } = this.options;
+    const { nodes, will, onUp, absenceMs, random } = this.options;
     while (!this.stopping) {
       const node = nodes[this.at] as NodeAddress;
+      this.isLeaving = false;
       const result = await this.client.connect(node, will?.());
       if (result.outcome === 'ok') {
         this.upNow = onUp === undefined || (await onUp(result));
         if (!this.upNow) this.client.cut();
         await this.client.closed();
         this.upNow = false;
+        if (!this.isLeaving) this.restUntilMs = performance.now() + (absenceMs?.() ?? 0);
       }
       if (this.stopping) return;
       // Unless `leave` has chosen another.
       if (nodes[this.at] === node) this.at = (this.at + 1) % nodes.length;
-      const delayMs = Math.max(random.between(MIN_DELAY_MS, MAX_DELAY_MS), this.restUntilMs - performance.now());
+      const restMs = this.isHurried ? 0 : this.restUntilMs - performance.now();
+      const delayMs = Math.max(random.between(MIN_DELAY_MS, MAX_DELAY_MS), restMs);
       await this.pause(delayMs);
     }
   }

@@ -77,7 +77,7 @@ export class QuorateCluster implements Cluster {
   get description(): string {
     const { members, spares = [], disk, config = {} } = this.options;
     const on = disk === undefined || disk.kind === 'own' ? '' : `, data on ${disk.kind} of ${String(disk.sizeMib)} MiB`;
-    const builds = this.builds.length > 1 ? `, builds ${this.builds.join(' and ')}` : '';
+    const builds = this.builds.some((build) => build !== OWN_BUILD) ? `, builds ${this.builds.join(' and ')}` : '';
     const more = Object.keys(config).length > 0 ? `, settings ${JSON.stringify(config)}` : '';
     return `Quorate, ${String(members.length)} nodes and ${String(spares.length)} spare hosts${on}${builds}${more}`;
   }
@@ -289,10 +289,11 @@ export class QuorateCluster implements Cluster {
     const { network, members, disk, config = {} } = this.options;
     const { mqttPort, httpPort, peerPort } = this.place(name);
     const address = network.hosts.get(name)?.address ?? '';
+    const proxied = network.via !== undefined;
     const cluster: Record<string, string> = {};
     for (const id of members) {
       if (id === name && joins) continue;
-      const port = this.place(id).peerPort;
+      const port = id === name && proxied ? this.portOfNobody(id) : this.place(id).peerPort;
       const via = id === name ? undefined : await network.via?.(name, id, port);
       cluster[id] = `${via?.host ?? network.hosts.get(id)?.address ?? ''}:${String(via?.port ?? port)}`;
     }
@@ -303,11 +304,20 @@ export class QuorateCluster implements Cluster {
       http: `${address}:${String(httpPort)}`,
       peer: `${address}:${String(peerPort)}`,
       cluster,
+      ...(proxied && !joins && { advertise: { peer: cluster[name] } }),
       // It listens beyond loopback, on a network that nobody else reaches.
       ...{ allowAnonymous: true, insecureHttp: true, insecurePeers: true },
       ...(disk !== undefined && disk.kind !== 'own' && { disk: SMALL_DISK }),
       ...config,
     };
+  }
+
+  /**
+   * Nodes tell each other in the log where they are, and dial that first. With proxies that must lead nowhere, or they would
+   * reach each other past the proxies, and no cut would concern them: what is left are the addresses of their settings.
+   */
+  private portOfNobody(id: string): number {
+    return 1 + this.places.findIndex(({ name }) => name === id);
   }
 
   /**

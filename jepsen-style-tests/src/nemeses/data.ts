@@ -11,7 +11,7 @@ import { isWhole, type Nemesis, type NemesisContext } from './nemesis.ts';
  * damaged one is only after the others have taken it in anew.
  */
 
-/** How long a node may take to find that it can not start with what it has. */
+/** How long a node may take to find that it can not start with what it has, or to become a voter again. */
 const VERDICT_MS = 8_000;
 const VERDICT_ROUND_MS = 100;
 /** Empty and tiny files are marks, not data. */
@@ -61,14 +61,21 @@ export function truncateSomewhere(file: string, random: Random): number {
 async function startDamaged(node: NodeHandle, context: NemesisContext): Promise<void> {
   await node.start();
   context.cluster.excuse(node.id, 'its data is damaged');
-  for (let leftMs = VERDICT_MS; leftMs > 0 && node.running; leftMs -= VERDICT_ROUND_MS) {
-    await delay(VERDICT_ROUND_MS);
-    if (node.running && (await context.cluster.isWhole?.()) === true) return;
-  }
+  await verdict(node, context);
   if (node.running) return;
   context.note(`${node.id} ended on its damaged data (${node.logFile} says why): started anew with an empty directory`);
   await node.wipe();
   await node.start();
+  // Until it has its vote again the others have one node less to spare, which the next fault must not be blamed for.
+  await verdict(node, context);
+}
+
+/** Waits until the cluster has the node again, or the node has ended; not for longer than either should take. */
+async function verdict(node: NodeHandle, { cluster }: NemesisContext): Promise<void> {
+  for (let leftMs = VERDICT_MS; leftMs > 0 && node.running; leftMs -= VERDICT_ROUND_MS) {
+    await delay(VERDICT_ROUND_MS);
+    if (node.running && (await cluster.isWhole?.()) === true) return;
+  }
 }
 
 function damage(name: string, break_: (node: NodeHandle, random: Random) => Promise<string>): Nemesis {

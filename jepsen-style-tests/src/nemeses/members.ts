@@ -55,7 +55,8 @@ interface Operation {
   readonly undo?: () => Promise<void>;
 }
 
-function noMembership({ cluster }: NemesisContext): string | null {
+function noMembership({ cluster, network }: NemesisContext): string | null {
+  if (network.via !== undefined) return 'with proxies on loopback others would reach a node that joins past them';
   return cluster.features.membership && cluster.addNode !== undefined ? null : 'its members can not be changed';
 }
 

@@ -39,6 +39,7 @@ code, pre { font: 12.5px/1.5 ui-monospace, SFMono-Regular, Menlo, monospace; }
 .timeline svg { display: block; width: 100%; height: auto; min-width: 760px; }
 .timeline text { font: 11px system-ui, sans-serif; fill: var(--soft); }
 .timeline .lane { fill: var(--text); font-weight: 600; font-size: 12px; }
+.timeline .beyond { fill: var(--delivered); font-size: 9px; }
 .timeline .grid { stroke: var(--line); stroke-width: 1; }
 .timeline .on { fill: #ffffff; font-weight: 600; }
 .timeline .over { fill: #2a1c04; font-weight: 600; }
@@ -50,6 +51,7 @@ th { text-align: left; font-weight: 500; color: var(--soft); font-size: 13px; pa
 td { padding: 7px 12px 7px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 tr:last-child td { border-bottom: 0; }
 td.number, th.number { text-align: right; }
+td.number { white-space: nowrap; }
 .chip { display: inline-block; border-radius: 999px; padding: 1px 10px; font-size: 12.5px; font-weight: 600; white-space: nowrap; }
 .chip.holds { background: var(--good-back); color: var(--good); }
 .chip.broken { background: var(--bad-back); color: var(--bad); }
@@ -57,6 +59,9 @@ td.number, th.number { text-align: right; }
 .chip.none { background: var(--line); color: var(--soft); }
 pre { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 10px 12px; overflow-x: auto; margin: 8px 0 0; }
 pre.command { white-space: pre-wrap; overflow-wrap: anywhere; }
+.node { margin: 10px 0 0; font-weight: 600; }
+.more > .card { margin-top: 12px; }
+.more { margin-bottom: 16px; }
 details summary { cursor: pointer; color: var(--soft); margin-top: 8px; }
 @media print { .tip { display: none; } }
 `;

@@ -1,3 +1,4 @@
+import { PROMISES } from '../checkers/checker.ts';
 import type { HistoryEvent } from '../history/operation.ts';
 import { escaped } from './junit.ts';
 import { PAGE_SCRIPT } from './page-script.ts';
@@ -7,6 +8,8 @@ import { sorted, timeline } from './timeline.ts';
 
 /** Of one checker. */
 const SHOWN_ANOMALIES = 20;
+/** The others open on demand: many of one kind say little more than some. */
+const OPEN_ANOMALIES = 4;
 const SHOWN_EVENTS = 40;
 
 /** A report as one HTML file that needs nothing else: no network, no fonts, no scripts from elsewhere. */
@@ -23,12 +26,12 @@ export function pageOf(report: RunReport): string {
     tiles(report),
     '<h2>What happened</h2>',
     `<div class="card timeline">${timeline(report)}<div class="tip"></div>${legend()}</div>`,
-    ...(broken.length > 0 ? ['<h2>Anomalies</h2>', ...broken.map(anomaliesOf)] : []),
+    ...(broken.length > 0 ? ['<h2>Anomalies</h2>', promisesOf(broken), ...broken.map(anomaliesOf)] : []),
     '<h2>What was checked</h2>',
     `<div class="card"><table><tr><th>Check</th><th>Verdict</th><th>Looked at</th></tr>${checks.map(checkRow).join('')}</table></div>`,
     '<h2>Faults</h2>',
     `<div class="card">${faults.length === 0 ? '<p class="soft">None.</p>' : faultTable(report)}</div>`,
-    ...(logs.size > 0 ? ['<h2>Logs of the nodes around the anomalies</h2>', ...[...logs].map(logOf)] : []),
+    ...(logs.size > 0 ? ['<h2>The ends of the logs of the nodes</h2>', ...[...logs].map(logOf)] : []),
     '<h2>The run</h2>',
     `<div class="card"><table>${facts.map(([name, value]) => `<tr><td class="soft">${escaped(name)}</td><td>${escaped(value)}</td></tr>`).join('')}</table>`,
     `<p class="soft" style="margin-top:14px">The same plan again:</p><pre class="command">${escaped(command)}</pre></div>`,
@@ -76,21 +79,45 @@ function checkRow({ name, verdict, detail }: ReportedCheck): string {
 
 function faultTable({ faults }: RunReport): string {
   const rows = faults.map(
-    ({ name, detail, beginMs, endMs, gapMs, majority }) =>
-      `<tr><td>${escaped(name)}</td><td class="soft">${escaped(detail)}</td><td class="number">${(beginMs / 1000).toFixed(1)} s</td><td class="number">${((endMs - beginMs) / 1000).toFixed(1)} s</td><td class="number">${gapMs === null ? '–' : milliseconds(gapMs)}${majority ? '' : ' *'}</td></tr>`,
+    ({ name, detail, beginMs, endMs, gapMs, recoveryMs, majority }) =>
+      `<tr><td>${escaped(name)}</td><td class="soft">${escaped(detail)}</td><td class="number">${(beginMs / 1000).toFixed(1)} s</td><td class="number">${((endMs - beginMs) / 1000).toFixed(1)} s</td><td class="number">${gapMs === null ? '–' : milliseconds(gapMs)}${majority ? '' : ' *'}</td><td class="number">${recoveryMs === null ? '–' : milliseconds(recoveryMs)}</td></tr>`,
   );
-  return `<table><tr><th>Fault</th><th>What</th><th class="number">Began at</th><th class="number">Lasted</th><th class="number">Longest gap</th></tr>${rows.join('')}</table><p class="soft" style="margin-top:10px">The gap is the longest time without an acknowledgement for a client whose node could reach a majority${faults.every(({ majority }) => majority) ? '' : '; * no majority was left, so it is that of everybody until it went on'}.</p>`;
+  return `<table><tr><th>Fault</th><th>What</th><th class="number">Began at</th><th class="number">Lasted</th><th class="number">Longest gap</th><th class="number">Served again after</th></tr>${rows.join('')}</table><p class="soft" style="margin-top:10px">The gap is the longest time without an acknowledgement for a client whose node could reach a majority${faults.every(({ majority }) => majority) ? '' : '; * no majority was left, so it is that of everybody until it went on'}. Served again: from the begin of the fault${faults.every(({ majority }) => majority) ? '' : ', * from its end,'} to the first acknowledgement of something new.</p>`;
 }
 
 function anomaliesOf({ name, anomalies, anomalyCount }: ReportedCheck): string {
   const shown = anomalies.slice(0, SHOWN_ANOMALIES).map(anomalyCard);
   const rest = anomalyCount - shown.length;
-  return `<h3>${escaped(name)}</h3>${shown.join('')}${rest > 0 ? `<p class="soft">and ${rest} more.</p>` : ''}`;
+  const last = rest > 0 ? `<p class="soft">and ${number(rest)} more.</p>` : '';
+  const more = shown.slice(OPEN_ANOMALIES);
+  const closed =
+    more.length === 0
+      ? last
+      : `<details class="more"><summary>${number(anomalyCount - OPEN_ANOMALIES)} more</summary>${more.join('')}${last}</details>`;
+  return `<h3>${escaped(name)}</h3>${shown.slice(0, OPEN_ANOMALIES).join('')}${closed}`;
 }
 
-function anomalyCard({ kind, promise, sentence, events }: ReportedAnomaly): string {
+/** What is meant by the promises that are broken. */
+function promisesOf(broken: readonly ReportedCheck[]): string {
+  const ids = new Set(broken.flatMap(({ anomalies }) => anomalies.map(({ promise }) => promise)));
+  const known = Object.entries(PROMISES).filter(([id]) => ids.has(id));
+  return `<p class="soft">Broken: ${known.map(([id, text]) => `<b>${id}</b> ${escaped(text)}`).join('; ')}.</p>`;
+}
+
+function anomalyCard({ kind, promise, sentence, events, logs = {} }: ReportedAnomaly): string {
   const lines = events.slice(0, SHOWN_EVENTS).map(eventLine);
-  return `<div class="card"><p><span class="chip broken">${escaped(promise)} ${escaped(kind)}</span> ${escaped(sentence)}</p><pre>${lines.map(escaped).join('\n')}</pre></div>`;
+  const rest = events.length - lines.length;
+  if (rest > 0) lines.push(`and ${rest} more`);
+  const proof = lines.length === 0 ? '' : `<pre>${lines.map(escaped).join('\n')}</pre>`;
+  const around =
+    Object.keys(logs).length === 0
+      ? ''
+      : `<details><summary>Logs of the nodes around it</summary>${Object.entries(logs).map(linesOf).join('')}</details>`;
+  return `<div class="card"><p><span class="chip broken">${escaped(promise)} ${escaped(kind)}</span> ${escaped(sentence)}</p>${proof}${around}</div>`;
+}
+
+function linesOf([node, lines]: readonly [string, readonly string[]]): string {
+  return `<p class="soft node">${escaped(node)}</p><pre>${lines.map(escaped).join('\n')}</pre>`;
 }
 
 /** An operation in one line. */

@@ -9,6 +9,8 @@ export interface ReportedAnomaly {
   readonly sentence: string;
   /** The operations that prove it, oldest first. */
   readonly events: readonly HistoryEvent[];
+  /** What the nodes wrote to their logs around these operations, by node; of the first anomalies of each check. */
+  readonly logs?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** What one checker found. */
@@ -35,6 +37,8 @@ export interface ReportedFault {
   readonly endMs: number;
   /** Longest stretch without an acknowledged publication of a client that the fault should not concern; null if none was open. */
   readonly gapMs: number | null;
+  /** From its begin, or from its end where no majority was left, to the first acknowledgement of something new; null: none came. */
+  readonly recoveryMs: number | null;
   /** Whether a majority was left to serve: without one the gap is that of everybody. */
   readonly majority: boolean;
 }
@@ -71,7 +75,7 @@ export interface RunReport {
   readonly intervals: readonly Interval[];
   readonly reigns: readonly Reign[];
   readonly totals: Totals;
-  /** Lines of the nodes' logs around anomalies, by node. */
+  /** The last lines of the nodes' logs, by node, where that is what tells what happened; else empty. */
   readonly logs: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -178,7 +182,7 @@ export class Tally {
 }
 
 function faultOf({ fault, name, detail, atMs }: NemesisEvent, endMs: number): ReportedFault {
-  return { fault, name, detail, beginMs: atMs, endMs, gapMs: null, majority: true };
+  return { fault, name, detail, beginMs: atMs, endMs, gapMs: null, recoveryMs: null, majority: true };
 }
 
 /** The value below which a share of the sorted values lies; 0 when there are none. */
@@ -203,5 +207,8 @@ export function verdictOf({ checks, totals }: Pick<RunReport, 'checks' | 'totals
   // Nothing acknowledged means nothing checked.
   if (totals.acknowledged === 0) return { failed: true, sentence: 'nothing was acknowledged: nothing is shown' };
   const rest = undecided.length === 0 ? '' : `; undecided: ${undecided.map(({ name }) => name).join(', ')}`;
-  return { failed: false, sentence: `every promise kept, ${totals.acknowledged} messages acknowledged${rest}` };
+  return {
+    failed: false,
+    sentence: `every promise kept, ${totals.acknowledged.toLocaleString('en')} messages acknowledged${rest}`,
+  };
 }

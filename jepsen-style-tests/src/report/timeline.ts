@@ -13,6 +13,12 @@ const AXIS_HEIGHT = 22;
 const COLOURS = 6;
 /** Of the letters in a band: to leave out a name that has no room. */
 const LETTER = 6.2;
+/** Between what stands in one row. */
+const BAND_GAP = 8;
+
+/** Peaks are cut off and marked above this many times what all but some intervals stay below. */
+const USUAL_SHARE = 0.97;
+const ABOVE_USUAL = 1.5;
 
 /** A run in steps. */
 type Course = Pick<RunReport, 'intervals' | 'intervalMs'>;
@@ -31,7 +37,7 @@ export function timeline(
   const course: Course = { intervals, intervalMs };
   const spanMs = Math.max(1000, durationMs);
   const x: Scale = (atMs) => LEFT + ((WIDTH - LEFT - RIGHT) * Math.max(0, Math.min(atMs, spanMs))) / spanMs;
-  const rows = stacked(faults, spanMs);
+  const rows = stacked(faults, x);
   const faultsHeight = Math.max(1, rows.length) * FAULT_ROW;
   const leaderTop = 8 + faultsHeight + LANE_GAP - 8;
   const rateTop = leaderTop + LEADER_HEIGHT + LANE_GAP;
@@ -41,7 +47,7 @@ export function timeline(
     ...faults.map((fault) => shade(fault, x, leaderTop - 6, bottom)),
     axis(spanMs, x, bottom),
     lane('Faults', 22),
-    ...rows.flatMap((row, at) => row.map((fault) => band(fault, x, 8 + at * FAULT_ROW))),
+    ...rows.flatMap((row, at) => row.map((band) => drawn(band, 8 + at * FAULT_ROW))),
     lane('Leader', leaderTop + 14),
     ...reigns.map((reign) => segment(reign, x, leaderTop, spanMs, nodesOf(reigns))),
     ...rates(course, x, rateTop),
@@ -52,16 +58,39 @@ export function timeline(
   return `<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="Faults, leaders, throughput and latency over time" data-left="${LEFT}" data-right="${RIGHT}" data-width="${WIDTH}" data-span="${spanMs}">${parts.join('')}</svg>`;
 }
 
-/** Bands that overlap in time go into rows of their own. */
-function stacked(faults: readonly ReportedFault[], spanMs: number): ReportedFault[][] {
-  const rows: ReportedFault[][] = [];
-  // A short one needs the room of its name behind it.
-  const roomMs = (fault: ReportedFault): number =>
-    Math.max(fault.endMs, fault.beginMs + ((fault.name.length * LETTER + 16) * spanMs) / (WIDTH - LEFT - RIGHT));
+/** A fault as a band with its name. */
+interface Band {
+  readonly fault: ReportedFault;
+  readonly from: number;
+  readonly width: number;
+  /** A name without room in its band stands behind it, and where it would leave the picture, in front. */
+  readonly name: 'inside' | 'behind' | 'before';
+  /** Where band and name begin and end. */
+  readonly left: number;
+  readonly right: number;
+}
+
+function bandOf(fault: ReportedFault, x: Scale): Band {
+  const from = x(fault.beginMs);
+  const width = Math.max(3, x(fault.endMs) - from);
+  const letters = fault.name.length * LETTER;
+  const fits = from + width + 4 + letters <= WIDTH;
+  const name = width - 8 >= letters ? 'inside' : fits ? 'behind' : 'before';
+  const left = name === 'before' ? from - 4 - letters : from;
+  const right = from + width + (name === 'behind' ? 4 + letters : 0);
+  return { fault, from, width, name, left, right };
+}
+
+/** Bands that overlap, their names included, go into rows of their own. */
+function stacked(faults: readonly ReportedFault[], x: Scale): Band[][] {
+  const rows: Band[][] = [];
   for (const fault of faults) {
-    const row = rows.find((each) => each.every((other) => roomMs(other) <= fault.beginMs));
-    if (row === undefined) rows.push([fault]);
-    else row.push(fault);
+    const band = bandOf(fault, x);
+    const isApart = (other: Band): boolean =>
+      other.right + BAND_GAP <= band.left || band.right + BAND_GAP <= other.left;
+    const row = rows.find((each) => each.every(isApart));
+    if (row === undefined) rows.push([band]);
+    else row.push(band);
   }
   return rows;
 }
@@ -75,15 +104,11 @@ function shade({ beginMs, endMs }: ReportedFault, x: Scale, top: number, bottom:
   return `<rect x="${x(beginMs).toFixed(1)}" y="${top}" width="${width.toFixed(1)}" height="${bottom - top}" fill="var(--fault-back)"/>`;
 }
 
-function band({ name, detail, beginMs, endMs }: ReportedFault, x: Scale, y: number): string {
-  const from = x(beginMs);
-  const width = Math.max(3, x(endMs) - from);
-  const title = escaped(`${name}: ${detail} (${seconds1(beginMs)} to ${seconds1(endMs)})`);
-  // A name without room in its band stands behind it, and where it would leave the picture, in front.
-  const inside = width - 8 >= name.length * LETTER;
-  const before = !inside && from + width + 4 + name.length * LETTER > WIDTH;
-  const at = inside ? from + 5 : before ? from - 4 : from + width + 4;
-  return `<g><title>${title}</title><rect x="${from.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="${FAULT_ROW - 4}" rx="4" fill="var(--fault)"/><text${inside ? ' class="over"' : ''}${before ? ' text-anchor="end"' : ''} x="${at.toFixed(1)}" y="${y + 12}">${escaped(name)}</text></g>`;
+function drawn({ fault, from, width, name }: Band, y: number): string {
+  const title = escaped(`${fault.name}: ${fault.detail} (${seconds1(fault.beginMs)} to ${seconds1(fault.endMs)})`);
+  const at = { inside: from + 5, before: from - 4, behind: from + width + 4 }[name];
+  const how = { inside: ' class="over"', before: ' text-anchor="end"', behind: '' }[name];
+  return `<g><title>${title}</title><rect x="${from.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="${FAULT_ROW - 4}" rx="4" fill="var(--fault)"/><text${how} x="${at.toFixed(1)}" y="${y + 12}">${escaped(fault.name)}</text></g>`;
 }
 
 function nodesOf(reigns: readonly Reign[]): string[] {
@@ -107,12 +132,19 @@ function segment(
 function rates({ intervals, intervalMs }: Course, x: Scale, top: number): string[] {
   const perSecond = 1000 / intervalMs;
   const middle = (at: number): string => x((at + 0.5) * intervalMs).toFixed(1);
-  const most = Math.max(
-    1,
-    ...intervals.map(({ acknowledged, delivered }) => Math.max(acknowledged, delivered) * perSecond),
+  const peaks = intervals.map(({ acknowledged, delivered }) => Math.max(acknowledged, delivered) * perSecond);
+  const most = Math.max(1, ...peaks);
+  // All that waited comes at once when a fault ends: such a peak must not make all the rest a line at the bottom.
+  const usual = quantile(sorted(peaks.filter((peak) => peak > 0)), USUAL_SHARE);
+  const ceiling = niceCeiling(Math.min(most, Math.max(1, usual * ABOVE_USUAL)));
+  const y = (value: number): number => top + RATE_HEIGHT * (1 - Math.min(1, value / ceiling));
+  const beyond = peaks.flatMap((peak, at) =>
+    peak <= ceiling
+      ? []
+      : [
+          `<text x="${middle(at)}" y="${top + 9}" text-anchor="middle" class="beyond">▲<title>${Math.round(peak)} per second</title></text>`,
+        ],
   );
-  const ceiling = niceCeiling(most);
-  const y = (value: number): number => top + RATE_HEIGHT * (1 - value / ceiling);
   const area = intervals.map(({ acknowledged }, at) => `${middle(at)},${y(acknowledged * perSecond).toFixed(1)}`);
   const base = y(0).toFixed(1);
   const last = middle(Math.max(0, intervals.length - 1));
@@ -133,6 +165,7 @@ function rates({ intervals, intervalMs }: Course, x: Scale, top: number): string
     `<polyline points="${area.join(' ')}" fill="none" stroke="var(--acknowledged)" stroke-width="1.6"/>`,
     `<polyline points="${delivered.join(' ')}" fill="none" stroke="var(--delivered)" stroke-width="1.4" stroke-dasharray="4 3"/>`,
     ...bad,
+    ...beyond,
   ];
 }
 

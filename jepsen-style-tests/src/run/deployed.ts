@@ -1,10 +1,13 @@
 import { randomInt } from 'node:crypto';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdir, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NodeAddress } from '../client/packets.ts';
 import type { PoolCounts } from '../client/pool.ts';
 import { probe } from '../client/probe.ts';
+import { loadHistory } from '../history/reader.ts';
+import { reportOf } from '../report/report-of.ts';
+import { writeReport } from '../report/write-report.ts';
 import { WORKLOADS, type Workload, workloadOf } from '../workloads/index.ts';
 import { type RunResult, runWorkloads } from './run.ts';
 
@@ -20,6 +23,8 @@ export interface DeploymentOptions {
   readonly seed?: number;
   readonly username?: string;
   readonly password?: string;
+  /** Where histories and report go; a new folder for temporary files by default. */
+  readonly folder?: string;
   readonly onProgress?: (counts: PoolCounts) => void;
 }
 
@@ -27,6 +32,8 @@ export interface DeploymentOptions {
 export interface DeploymentResult extends RunResult {
   readonly seed: number;
   readonly folder: string;
+  /** The page and what programs read; in the folder. */
+  readonly files: readonly string[];
   /** Workloads that were left out, and why. */
   readonly skipped: readonly (readonly [workload: string, why: string])[];
 }
@@ -64,7 +71,8 @@ export async function checkDeployment(options: DeploymentOptions): Promise<Deplo
     else skipped.push([workload.name, why]);
   }
   const seed = options.seed ?? randomInt(2 ** 32);
-  const folder = await mkdtemp(join(tmpdir(), 'jepsen-style-'));
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'jepsen-style-')));
+  await mkdir(folder, { recursive: true });
   const result = await runWorkloads({
     ...{ workloads, nodes, folder, seed, ratePerSec, versions, ...credentials },
     ...{ maxQos: features.qos2 ? 2 : 1, cleanUp: true },
@@ -80,5 +88,23 @@ export async function checkDeployment(options: DeploymentOptions): Promise<Deplo
         }, seconds * 1_000);
       }),
   });
-  return { ...result, seed, folder, skipped };
+  const { operations } = await loadHistory(result.historyFiles);
+  const names = nodes.map(({ id }) => id).join(',');
+  const report = reportOf(result, seconds * 1_000, {
+    title: `${names}: ${workloads.length === WORKLOADS.length ? 'all workloads' : workloads.map(({ name }) => name).join(', ')}`,
+    facts: [
+      ['Nodes', `A cluster that was there, at ${names}. Nothing was done to it.`],
+      ['Clients', `One process, Node.js ${process.version}, ${process.platform} ${process.arch}`],
+      ['Seed', String(seed)],
+    ],
+    command: [
+      `node jepsen-style-tests/dist/deployed-main.js --nodes ${names} --seconds ${seconds} --rate ${ratePerSec} --seed ${seed}`,
+      ...(options.workloads === undefined ? [] : [`--workloads ${options.workloads.join(',')}`]),
+      ...(username === undefined ? [] : [`--username ${username}`]),
+    ].join(' '),
+    events: operations,
+    ...{ skipped, unexplainedEnds: [], unready: null },
+  });
+  const files = writeReport(folder, report, result, { seed });
+  return { ...result, seed, folder, files, skipped };
 }

@@ -14,6 +14,8 @@ import { type CheckedHistory, checkHistory } from './check.ts';
 export interface ClientPlace {
   readonly name: string;
   readonly commandPrefix: readonly string[];
+  /** The nodes as clients reach them from here, where that differs from place to place. */
+  readonly nodes?: readonly NodeAddress[];
 }
 
 /** What happens to the cluster while clients work. */
@@ -65,7 +67,7 @@ export interface RunResult extends CheckedHistory {
 }
 
 /** Which actors run where. */
-function sharesOf(options: RunOptions, place: number): WorkloadShare[] {
+function sharesOf(options: Omit<RunOptions, 'stage'>, place: number): WorkloadShare[] {
   const { workloads, places, scale = 1, ratePerSec = 1_000 } = options;
   const sizes = workloads.map(({ actors, step }) => Math.max(step, Math.round((actors * scale) / step) * step));
   const total = sizes.reduce((sum, size) => sum + size, 0);
@@ -79,10 +81,17 @@ function sharesOf(options: RunOptions, place: number): WorkloadShare[] {
   });
 }
 
-function plansOf(options: RunOptions, zeroNs: bigint): ClientPlan[] {
-  const { nodes, seed, folder, username, password } = options;
+/** What each client process is told; in the order of the places. */
+export function plansOf(options: Omit<RunOptions, 'stage'>, zeroNs: bigint): ClientPlan[] {
+  const { seed, folder, username, password } = options;
   return options.places.map((place, at) => ({
-    ...{ name: place.name, nodes, seed, zeroNs: String(zeroNs), shares: sharesOf(options, at) },
+    ...{
+      name: place.name,
+      nodes: place.nodes ?? options.nodes,
+      seed,
+      zeroNs: String(zeroNs),
+      shares: sharesOf(options, at),
+    },
     run: options.run ?? `jepsen-${seed.toString(36)}`,
     historyFile: join(folder, `clients-${place.name}.jsonl`),
     maxHistoryBytes: options.maxHistoryBytes ?? 2 ** 30,

@@ -40,7 +40,7 @@ export function summaryOf(result: RunResult): string {
   lines.push(`${acknowledged} publications acknowledged, ${unacknowledged} not; ${deliveries} deliveries`);
   lines.push(
     drain.settled
-      ? `everything was answered and received within ${Math.round(drain.tookMs)} ms of the last fault`
+      ? `everything was answered and received within ${Math.round(drain.tookMs)} ms after the last work began`
       : `after ${Math.round(drain.tookMs)} ms these still waited: ${drain.waitingFor.join(', ')}`,
     `verdict: ${result.verdict}`,
   );

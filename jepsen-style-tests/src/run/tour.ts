@@ -1,12 +1,13 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { NodeAddress } from '../client/packets.ts';
 import { probe } from '../client/probe.ts';
 import { type BrokerName, openBroker, versionOf } from '../cluster/brokers.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { type DiskKind, diskUnavailable } from '../cluster/disks.ts';
+import { LogMarks } from '../cluster/log-marks.ts';
 import { watchLeader } from '../cluster/watch-leader.ts';
 import { loadHistory } from '../history/reader.ts';
-import { NEMESES } from '../nemeses/catalogue.ts';
 import { Clocks } from '../nemeses/clocks.ts';
 import { LinkBook } from '../nemeses/link-book.ts';
 import type { Nemesis, NemesisContext } from '../nemeses/nemesis.ts';
@@ -14,12 +15,11 @@ import { describePlan, makePlan, type Plan } from '../nemeses/plan.ts';
 import { runPlan } from '../nemeses/run-plan.ts';
 import type { Network } from '../network/network.ts';
 import { openNetwork } from '../network/open.ts';
-import { junitOf } from '../report/junit.ts';
-import { pageOf } from '../report/page.ts';
 import { reportOf } from '../report/report-of.ts';
 import { type RunReport, verdictOf } from '../report/run-report.ts';
-import { WORKLOADS, type Workload, workloadOf } from '../workloads/index.ts';
-import { type RunResult, runWorkloads } from './run.ts';
+import { writeReport } from '../report/write-report.ts';
+import { WORKLOADS, type Workload } from '../workloads/index.ts';
+import { type ClientPlace, type RunResult, runWorkloads, type Stage } from './run.ts';
 import { summaryOf } from './summary.ts';
 
 /** Options of {@link tour}. */
@@ -32,10 +32,10 @@ export interface TourOptions {
   readonly seconds: number;
   /** An unsigned 32-bit integer. */
   readonly seed: number;
-  /** Names or parts of names; all that can be done here by default. */
-  readonly nemeses: readonly string[];
-  /** Names; all that the broker can do by default. */
-  readonly workloads: readonly string[];
+  /** What can not be done here is left out, and the report says so. */
+  readonly nemeses: readonly Nemesis[];
+  /** What the broker can not do is left out, and the report says so. */
+  readonly workloads: readonly Workload[];
   readonly ratePerSec: number;
   /** Where everything goes; made when it is not there. */
   readonly folder: string;
@@ -63,8 +63,9 @@ const READY_TIMEOUT_MS = { quorate: 60_000, mosquitto: 60_000, nats: 60_000, rab
 export class NothingToDo extends Error {}
 
 const DISK_MIB = 256;
-const LOG_LINES = 60;
 const PROGRESS_MS = 5_000;
+/** How exactly the logs of a moment are found. */
+const LOG_MARK_MS = 250;
 
 /** Nodes and clients on hosts of their own, faults from a seed, and what came of it. */
 export async function tour(options: TourOptions): Promise<TourResult> {
@@ -122,7 +123,9 @@ async function withCluster(
   notes: readonly string[],
 ): Promise<TourResult> {
   const { seconds, seed, ratePerSec, folder, say } = options;
-  const nemeses = chosen(options, context, say);
+  const { nemeses, leftOut } = possible(options, context);
+  for (const [name, why] of leftOut) say(`left out: ${name}, ${why}`);
+  if (nemeses.length === 0) throw new NothingToDo('none of these faults can be done here');
   const plan = makePlan({ seed, durationMs: seconds * 1_000, nemeses });
   say(describePlan(plan));
   const nodes = cluster.nodes.map(({ id, host, mqttPort }) => ({ id, host: host.address, port: mqttPort }));
@@ -131,21 +134,15 @@ async function withCluster(
   const { versions, features: told } = await probe(first);
   const features = both(cluster.features, told);
   const { workloads, skipped } = fitting(options, features);
+  const places = await Promise.all(context.clientHosts.map((name) => placeOf(name, network, nodes)));
+  const marks = new LogMarks();
+  let unready: string | null = null;
   const result = await runWorkloads({
-    ...{ workloads, nodes, seed, ratePerSec, versions, folder },
+    ...{ workloads, nodes, seed, ratePerSec, versions, folder, places },
     maxQos: features.qos2 ? 2 : 1,
-    places: context.clientHosts.map((name) => ({
-      name,
-      commandPrefix: network.hosts.get(name)?.commandPrefix ?? [],
-    })),
-    stage: async ({ clock, record, counts }) => {
-      const endWatch = watchLeader(cluster, () => clock.beginMs(), record);
-      const progress = setInterval(() => {
-        const { acknowledged, unacknowledged, deliveries } = counts();
-        say(
-          `${String(Math.round(clock.beginMs() / 1_000)).padStart(4)} s  ${acknowledged} acknowledged, ${unacknowledged} not, ${deliveries} delivered`,
-        );
-      }, PROGRESS_MS);
+    stage: async (stage) => {
+      const { clock, record } = stage;
+      const endWatch = watch(stage, { cluster, marks, say });
       try {
         const { problems } = await runPlan({
           ...{ plan, nemeses, context },
@@ -156,15 +153,57 @@ async function withCluster(
           },
         });
         for (const problem of problems) context.note(problem);
-        await cluster.ready(READY_TIMEOUT_MS[options.broker]);
+        // A cluster that does not come back is the worst that can be found: the report has to say it.
+        unready = await whyUnready(cluster, READY_TIMEOUT_MS[options.broker]);
+        if (unready !== null) say(unready);
         await untilEnd(plan, () => clock.beginMs());
       } finally {
-        clearInterval(progress);
         endWatch();
       }
     },
   });
-  return await written(options, result, { cluster, skipped, notes });
+  return await written(options, result, { cluster, skipped, leftOut, notes, marks, unready });
+}
+
+/** With proxies each host dials through its own ones, so that its clients can be cut off from nodes. */
+async function placeOf(name: string, network: Network, nodes: readonly NodeAddress[]): Promise<ClientPlace> {
+  const place = { name, commandPrefix: network.hosts.get(name)?.commandPrefix ?? [] };
+  if (network.via === undefined) return place;
+  const reached = nodes.map(async ({ id, port }) => ({ id, ...(await network.via?.(name, id, port)) }) as NodeAddress);
+  return { ...place, nodes: await Promise.all(reached) };
+}
+
+/** Why the cluster is not ready for clients though nothing is broken any more; null when it is. */
+async function whyUnready(cluster: Cluster, timeoutMs: number): Promise<string | null> {
+  try {
+    await cluster.ready(timeoutMs);
+    return null;
+  } catch (error) {
+    const [first = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+    return `after the last fault the cluster was not ready again: ${first}`;
+  }
+}
+
+interface Watched {
+  readonly cluster: Cluster;
+  readonly marks: LogMarks;
+  readonly say: (line: string) => void;
+}
+
+/** Writes down who leads and how long logs are, and says now and then how far the run is. @returns ends it */
+function watch({ clock, record, counts }: Stage, { cluster, marks, say }: Watched): () => void {
+  const endWatch = watchLeader(cluster, () => clock.beginMs(), record);
+  const marking = setInterval(() => marks.mark(clock.beginMs(), cluster.nodes), LOG_MARK_MS);
+  const progress = setInterval(() => {
+    const { acknowledged, unacknowledged, deliveries } = counts();
+    const seconds = String(Math.round(clock.beginMs() / 1_000)).padStart(4);
+    say(`${seconds} s  ${acknowledged} acknowledged, ${unacknowledged} not, ${deliveries} delivered`);
+  }, PROGRESS_MS);
+  return () => {
+    clearInterval(progress);
+    clearInterval(marking);
+    endWatch();
+  };
 }
 
 /** The rest of the time without faults. */
@@ -173,22 +212,22 @@ async function untilEnd(plan: Plan, nowMs: () => number): Promise<void> {
   if (leftMs > 0) await new Promise((done) => setTimeout(done, leftMs));
 }
 
-function chosen({ nemeses }: TourOptions, context: NemesisContext, say: (line: string) => void): Nemesis[] {
-  const isExact = (part: string): boolean => NEMESES.some(({ name }) => name === part);
-  const isMeant = (name: string, part: string): boolean => (isExact(part) ? name === part : name.includes(part));
-  const wanted = NEMESES.filter(({ name }) => nemeses.length === 0 || nemeses.some((part) => isMeant(name, part)));
-  if (wanted.length === 0) {
-    throw new Error(
-      `no fault is called ${nemeses.join(', ')}; there are ${NEMESES.map(({ name }) => name).join(', ')}`,
-    );
-  }
-  const possible = wanted.filter((nemesis) => {
-    const why = nemesis.unavailable(context);
-    if (why !== null) say(`left out: ${nemesis.name}, ${why}`);
-    return why === null;
+type LeftOut = readonly (readonly [name: string, why: string])[];
+
+function possible(
+  { nemeses, broker }: TourOptions,
+  context: NemesisContext,
+): { readonly nemeses: Nemesis[]; readonly leftOut: LeftOut } {
+  const leftOut: [string, string][] = [];
+  const found = nemeses.filter((nemesis) => {
+    // Only Quorate's driver tells its nodes to dial through proxies.
+    const isPast = context.network.via !== undefined && broker !== 'quorate' && nemesis.touches === 'links';
+    const why = isPast ? 'with proxies on loopback its nodes would reach each other past them' : null;
+    const reason = why ?? nemesis.unavailable(context);
+    if (reason !== null) leftOut.push([nemesis.name, reason]);
+    return reason === null;
   });
-  if (possible.length === 0) throw new NothingToDo('none of these faults can be done here');
-  return possible;
+  return { nemeses: found, leftOut };
 }
 
 /** What a broker is known to have and what its CONNACK says. */
@@ -206,9 +245,8 @@ function fitting(
   { workloads }: TourOptions,
   features: Cluster['features'],
 ): { readonly workloads: Workload[]; readonly skipped: [string, string][] } {
-  const wanted = workloads.length === 0 ? WORKLOADS : workloads.map(workloadOf);
   const skipped: [string, string][] = [];
-  const found = wanted.filter((workload) => {
+  const found = workloads.filter((workload) => {
     const why = workload.unsupported(features);
     if (why !== null) skipped.push([workload.name, why]);
     return why === null;
@@ -221,16 +259,18 @@ function fitting(
 
 interface Rest {
   readonly cluster: Cluster;
-  readonly skipped: readonly (readonly [string, string])[];
+  readonly skipped: LeftOut;
+  readonly leftOut: LeftOut;
   readonly notes: readonly string[];
+  readonly marks: LogMarks;
+  readonly unready: string | null;
 }
 
 async function written(options: VersionedOptions, result: RunResult, rest: Rest): Promise<TourResult> {
-  const { folder, seed, seconds, network, command, version } = options;
-  const { cluster, skipped, notes } = rest;
+  const { broker, nodes, folder, seed, seconds, network, command, version } = options;
+  const { cluster, skipped, leftOut, notes, marks, unready } = rest;
   const { operations, faults, leaders } = await loadHistory(result.historyFiles);
   const { unexplainedEnds } = cluster;
-  const anomalous = result.verdict === 'anomalies' || !result.drain.settled || unexplainedEnds.length > 0;
   const report = reportOf(result, seconds * 1_000, {
     title: titleOf(options, result),
     facts: [
@@ -238,18 +278,16 @@ async function written(options: VersionedOptions, result: RunResult, rest: Rest)
       ['Network', network],
       ['Machine', `Node.js ${process.version}, ${process.platform} ${process.arch}`],
       ['Seed', String(seed)],
+      ...leftOut.map(([name, why]) => ['Left out', `${name}: ${why}`] as const),
       ...notes.map((note) => ['Note', note] as const),
     ],
     command,
-    logs: anomalous ? new Map(cluster.nodes.map(({ id, logFile }) => [id, tail(logFile)])) : new Map(),
+    logs: marks,
     events: [...operations, ...faults, ...leaders],
-    ...{ skipped, unexplainedEnds },
+    ...{ skipped, unexplainedEnds, unready },
   });
-  const files = ['report.html', 'report.json', 'junit.xml'].map((name) => join(folder, name));
-  const [page = '', json = '', junit = ''] = files;
-  writeFileSync(page, pageOf(report));
-  writeFileSync(json, JSON.stringify(summaryJson(report, result, notes), null, 1));
-  writeFileSync(junit, junitOf(report));
+  const more = { broker, nodes, seed, leftOut: Object.fromEntries(leftOut), notes };
+  const files = writeReport(folder, report, result, more);
   return { report, ...verdictOf(report), details: summaryOf(result), files };
 }
 
@@ -257,28 +295,6 @@ function titleOf({ broker, nodes }: TourOptions, { workloads }: RunResult): stri
   const names = workloads.map(({ workload }) => workload);
   const what = names.length === WORKLOADS.length ? 'all workloads' : names.join(', ');
   return `${broker}, ${nodes === 1 ? 'one node' : `${nodes} nodes`}, ${what}`;
-}
-
-/** What a program wants to know of a run. */
-function summaryJson(report: RunReport, result: RunResult, notes: readonly string[]): object {
-  const { title, facts, command, durationMs, totals, checks, faults } = report;
-  const { faults: gaps, summaries } = result.availability;
-  return {
-    title,
-    facts: Object.fromEntries(facts.filter(([name]) => name !== 'Note')),
-    notes,
-    command,
-    durationMs,
-    totals,
-    checks,
-    faults,
-    availability: { faults: gaps, summaries },
-    drain: result.drain,
-  };
-}
-
-function tail(file: string): string[] {
-  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-LOG_LINES);
 }
 
 function namesOf(letter: string, count: number): string[] {

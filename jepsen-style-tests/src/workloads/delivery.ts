@@ -30,6 +30,8 @@ function actorOf(context: ActorContext, qos: readonly (1 | 2)[]): Actor {
     qos: qos.includes(2) ? 2 : 1,
     stayMs: [1_500, 6_000],
     restMs,
+    // One of two comes back at once: whoever is away tells nothing of what happens meanwhile.
+    staysAway: index % 4 === 3,
   });
 }
 

@@ -4,6 +4,7 @@ import { Pause } from './pace.ts';
 import {
   type Actor,
   type ActorContext,
+  absenceOf,
   type ClientOptions,
   clientOf,
   type Leftovers,
@@ -18,6 +19,8 @@ export interface SubscriberOptions extends ClientOptions {
   readonly stayMs: readonly [low: number, high: number];
   /** How long it stays away in between. */
   readonly restMs: readonly [low: number, high: number];
+  /** Whether it may stay away for longer after a connection that it did not leave itself; see {@link absenceOf}. */
+  readonly staysAway?: boolean;
 }
 
 /** Subscribes once and keeps its session while it goes from node to node, by DISCONNECT or by breaking off. */
@@ -37,6 +40,7 @@ export class Subscriber implements Actor {
     this.client = clientOf(context, { sessionExpirySec: LONG_SESSION_SEC, ...options });
     this.roamer = new Roamer(this.client, {
       ...{ nodes: context.nodes, home: context.index, random: context.random },
+      ...(options.staysAway === true && { absenceMs: absenceOf(context.random) }),
       onUp: async ({ sessionPresent }) => {
         if (!sessionPresent) this.held.clear();
         for (const filter of options.filters) {
@@ -68,6 +72,7 @@ export class Subscriber implements Actor {
 
   drain(): void {
     this.pause.stop();
+    this.roamer.hurry();
   }
 
   async stop(): Promise<void> {

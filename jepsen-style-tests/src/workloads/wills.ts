@@ -4,7 +4,15 @@ import { Roamer } from '../client/roamer.ts';
 import type { Will } from '../history/operation.ts';
 import { Pause } from './pace.ts';
 import { Subscriber } from './subscriber.ts';
-import { type Actor, type ActorContext, clientOf, type Leftovers, valuesOf, type Workload } from './workload.ts';
+import {
+  type Actor,
+  type ActorContext,
+  absenceOf,
+  clientOf,
+  type Leftovers,
+  valuesOf,
+  type Workload,
+} from './workload.ts';
 
 const SESSION_SEC = 60;
 const KEEP_ALIVE_SEC = 2;
@@ -34,6 +42,7 @@ class Mortal implements Actor {
     this.client = clientOf(context, { sessionExpirySec: SESSION_SEC, keepAliveSec: KEEP_ALIVE_SEC });
     this.roamer = new Roamer(this.client, {
       ...{ nodes: context.nodes, home: context.index, random: context.random, will: () => this.will() },
+      absenceMs: absenceOf(context.random),
       onUp: () => {
         this.wasUp = true;
         return Promise.resolve(true);
@@ -62,6 +71,7 @@ class Mortal implements Actor {
   drain(): void {
     // It goes on living.
     this.pause.stop();
+    this.roamer.hurry();
   }
 
   async stop(): Promise<void> {
@@ -108,7 +118,7 @@ export const wills: Workload = {
   name: 'wills',
   description:
     'Clients that vanish and clients that leave: a will is sent exactly once after the one and never after the other.',
-  actors: 6,
+  actors: 12,
   step: 3,
   unsupported: (features) =>
     !features.wills ? 'no wills' : features.sessionsOnAnyNode ? null : 'sessions can not be resumed on another node',

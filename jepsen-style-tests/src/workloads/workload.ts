@@ -110,3 +110,11 @@ export function valuesOf(context: ActorContext): () => string {
 
 /** A session that outlives every fault of a run. */
 export const LONG_SESSION_SEC = 3_600;
+
+/**
+ * How long a client stays away that has lost its connection: every other time longer than it takes to give a dead node up, since
+ * what becomes then of the sessions and the wills of the node's clients shows only where these are not somewhere else by then.
+ */
+export function absenceOf(random: Random): () => number {
+  return () => (random.chance(50) ? random.between(8_000, 16_000) : 0);
+}

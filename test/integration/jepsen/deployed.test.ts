@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { addressOf } from '@quorate/jepsen-style-tests';
 import { freePorts } from '../../support/ports.ts';
@@ -17,14 +18,18 @@ interface Ended {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
+  /** What is in the files of the report, by name. */
+  readonly files: Readonly<Record<string, string>>;
 }
 
 function command(...args: readonly string[]): Promise<Ended> {
   return new Promise((done) => {
     const child = execFile(process.execPath, [...process.execArgv, MAIN, ...args], (_error, stdout, stderr) => {
       const folder = /histories in (\S+)/.exec(stdout)?.[1];
+      const named = [...stdout.matchAll(/^ {2}(\/.*\.(?:html|json|xml))$/gm)].map(([, file = '']) => file);
+      const files = Object.fromEntries(named.map((file) => [basename(file), readFileSync(file, 'utf8')]));
       if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
-      done({ code: child.exitCode, stdout, stderr });
+      done({ code: child.exitCode, stdout, stderr, files });
     });
   });
 }
@@ -54,13 +59,18 @@ test(
 test(
   'something found: exit code 1, and the proof',
   async () => {
-    const { code, stdout } = await against('drop', 'queue');
+    const { code, stdout, files } = await against('drop', 'queue');
     assert.is(code, 1, stdout);
     assert.match(
       stdout,
       /P1 lost: queue\.\d:\d+ of queue\.\d was acknowledged by 127\.0\.0\.1:\d+ at .* never reached/,
     );
     assert.match(stdout, /queue\.\d at \S+: publish, topic \S+, value \S+, qos 1/);
+    assert.match(files['report.html'] ?? '', /P1 lost<\/span> queue\.\d:\d+ of queue/);
+    const report = JSON.parse(files['report.json'] ?? '{}') as { verdict: string; sentence: string };
+    assert.is(report.verdict, 'failed');
+    assert.match(report.sentence, /anomal.*queue: delivery/);
+    assert.match(files['junit.xml'] ?? '', /<failure /);
   },
   { timeoutMs: 90_000 },
 );

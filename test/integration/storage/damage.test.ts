@@ -247,6 +247,50 @@ test(
   }),
 );
 
+/** Term and vote reach the superblock, and the power goes before they reach LevelDB. */
+async function voteCutShort(path: string, term: number): Promise<void> {
+  const directory = await openDirectory(path);
+  const store = directory.logStore();
+  await store.open();
+  const log = await writeAheadLogOf(path);
+  const { size } = await stat(log);
+  await store.append({ entries: [], hardState: { term, vote: 'n3' } });
+  await endLikeACrash(path, directory, store);
+  await truncate(log, size);
+}
+
+test(
+  'a vote that only the superblock holds, and a flipped byte there after the next start: noticed',
+  withDirectory(async (path) => {
+    await fill(path);
+    await voteCutShort(path, 2);
+    const outcome = await reopen(path);
+    assert.ok(outcome.error === null);
+    // From here on the node may answer with this vote: it is on the disk.
+    assert.equal(outcome.error === null && [outcome.found.hardState, outcome.doubts], [{ term: 2, vote: 'n3' }, []]);
+    const file = join(path, 'superblock-0');
+    const bytes = await readFile(file);
+    const newest = bytes.readUInt32BE(8) > bytes.readUInt32BE(4096 + 8) ? 0 : 4096;
+    await flip(file, newest + 24);
+    const after = await reopen(path);
+    assert.ok(after.error === null);
+    if (after.error !== null) return;
+    const kept = after.found.hardState.term === 2 && after.found.hardState.vote === 'n3';
+    assert.ok(kept || after.doubts.length > 0, `${JSON.stringify(after.found.hardState)} without a doubt`);
+  }),
+);
+
+test(
+  'power that goes twice between superblock and log is no doubt',
+  withDirectory(async (path) => {
+    await fill(path);
+    for (const term of [2, 3]) await voteCutShort(path, term);
+    const outcome = await reopen(path);
+    assert.ok(outcome.error === null);
+    assert.equal(outcome.error === null && [outcome.found.hardState, outcome.doubts], [{ term: 3, vote: 'n3' }, []]);
+  }),
+);
+
 test(
   'a lost or damaged superblock is doubted, and made again from the log',
   withDirectory(async (path) => {

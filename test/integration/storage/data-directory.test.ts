@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -226,6 +226,23 @@ test(
     assert.is(JSON.parse(await readFile(join(path, 'identity.json'), 'utf8')).incarnation, 5_000);
     await first.close();
     assert.match(await openElsewhere(path), /opened 5001/);
+  }),
+);
+
+test(
+  'a copy of a directory in use is not locked by the process that uses the original',
+  withDirectory(async (path) => {
+    const copy = `${path}-copy`;
+    const first = await open(path);
+    try {
+      await cp(path, copy, { recursive: true });
+      // As its owner left it: the copy alone is no reason to stop the original.
+      assert.match(await openElsewhere(copy), /opened 5001/);
+      assert.match(await openElsewhere(path), /DIRECTORY_LOCKED/);
+    } finally {
+      await first.close();
+      await rm(copy, { recursive: true, force: true });
+    }
   }),
 );
 

@@ -94,6 +94,7 @@ const CASES: Damage[] = (['log', 'state-2'] as const).flatMap((database): Damage
 CASES.push(
   ['the state missing', 'STATE_CORRUPTED', async (path) => await rm(join(path, 'state-2'), { recursive: true })],
   ['the pointer damaged', 'DIRECTORY_CORRUPTED', async (path) => await overwrite(join(path, 'current.json'), 0.5, 0.6)],
+  ['the pointer missing', 'STATE_CORRUPTED', async (path) => await rm(join(path, 'current.json'))],
   ['the mark damaged', 'DIRECTORY_CORRUPTED', async (path) => await writeFile(join(path, 'suspect.json'), '')],
 );
 
@@ -133,6 +134,13 @@ test('a lost CURRENT does not let LevelDB delete the tables beside it', async ()
   const error = await errorOf(path);
   assert.match(error.message, /CURRENT is missing beside \d+\.(ldb|log)/);
   assert.equal(await readFile(table), bytes);
+});
+
+test('a lost pointer does not make the state that it named a leftover', async () => {
+  const path = await copyOfFull();
+  await rm(join(path, 'current.json'));
+  assert.match((await errorOf(path)).message, /current\.json is missing beside state-2/);
+  assert.ok((await readdir(join(path, 'state-2'))).includes('CURRENT'));
 });
 
 test('a crash while a database is made is no damage', async () => {

@@ -1,4 +1,4 @@
-import { appendFile, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DataDirectory, installSnapshot, type Suspect } from '@quorate/storage';
 import { assert, suite } from '../../support/suite.ts';
@@ -88,6 +88,61 @@ test(
     await fill(path);
     await remove();
     assert.match((await start(path)).doubts.join(), /superblock-0 is gone/);
+  }),
+);
+
+test(
+  'power that goes at the very first start, behind the making of the superblock: its loss is noticed all the same',
+  withDirectory(async (path) => {
+    await (await openDirectory(path)).close();
+    await writeFile(join(path, 'superblock-0'), Buffer.alloc(8192));
+    await fill(path);
+    for (const name of ['log', 'superblock-0', 'state']) await rm(join(path, name), { recursive: true });
+    assert.match((await start(path)).doubts.join(), /superblock-0 is gone/);
+  }),
+);
+
+test(
+  'the databases deleted by hand beside a superblock: doubted, also when it holds one change only',
+  withDirectory(async (path) => {
+    for (const changes of [1, 2]) {
+      const directory = await openDirectory(path);
+      const log = directory.logStore();
+      await log.open();
+      for (let term = 1; term <= changes; term++) await log.append({ entries: [], hardState: { term, vote: 'n2' } });
+      await log.append({ entries: [makeEntry(1, changes)], hardState: null });
+      const superblock = await readFile(join(path, 'superblock-0'));
+      await log.close();
+      await directory.close();
+      // As a crash leaves it: without the mark of an orderly end.
+      await writeFile(join(path, 'superblock-0'), superblock);
+      for (const name of ['log', 'state']) await rm(join(path, name), { recursive: true });
+      assert.ok((await start(path)).doubts.length > 0, `${changes} changes`);
+      await rm(path, { recursive: true });
+    }
+  }),
+);
+
+test(
+  'what was found in the log is kept although the start then fails at the state',
+  withDirectory(async (path) => {
+    await fill(path);
+    // Term and vote go to a table, later entries to a log file that is lost, without a mark that would tell of them.
+    const directory = await openDirectory(path);
+    const log = directory.logStore();
+    await log.open();
+    const superblock = await readFile(join(path, 'superblock-0'));
+    await log.append({ entries: [makeEntry(COUNT + 1, 1)], hardState: null });
+    await log.close();
+    await directory.close();
+    await writeFile(join(path, 'superblock-0'), superblock);
+    for (const name of await readdir(join(path, 'log'))) if (name.endsWith('.log')) await rm(join(path, 'log', name));
+    await rename(join(path, 'state'), join(path, 'elsewhere'));
+    await writeFile(join(path, 'state'), 'in the way');
+    await assert.rejects(openDirectory(path), /./);
+    await rm(join(path, 'state'));
+    await rename(join(path, 'elsewhere'), join(path, 'state'));
+    assert.match((await start(path)).suspect?.reasons.join() ?? 'no doubt', /which is not there/);
   }),
 );
 

@@ -15,11 +15,10 @@ function hunted(name: string, nemeses: readonly string[], workloads: readonly st
 }
 
 /**
- * Bugs, of the simulator's list but one, that clients of real processes can notice. Not among them are those that need a power failure,
+ * Bugs, most of them of the simulator's list, that clients of real processes can notice. Not among them are those that need a power failure,
  * since a killed process leaves its writes to the kernel (`test/e2e/power-off`), those of the wait for the lease of a former owner,
  * who cut off from the others has nothing new to tell its clients, those of what is restored from a checkpoint, which in a short
- * run is little, those of clients that are away when their node is given up (here they come back before that), and those that take
- * a rare coincidence.
+ * run is little, and those that take a rare coincidence.
  */
 export const HUNTED: readonly Hunted[] = [
   hunted('acknowledged-when-proposed', ['kill one', 'isolate leader'], ['queue', 'exactly-once', 'register']),
@@ -38,6 +37,18 @@ export const HUNTED: readonly Hunted[] = [
     ),
     nemeses: ['changed settings'],
     workloads: ['shared', 'queue'],
+  },
+  hunted('session-ends-with-its-node', ['kill one'], ['queue', 'exactly-once']),
+  {
+    mutant: mutant(
+      'wills-lost-with-their-node',
+      'when a node is given up the wills of its clients are published',
+      'packages/broker/src/state/session-lifecycle.ts',
+      "    sink.ownershipLost(session, nodeId, session.epoch, 'nodeDown', 0, null);\n",
+      "    sink.ownershipLost(session, nodeId, session.epoch, 'nodeDown', 0, null);\n    session.will = null;\n",
+    ),
+    nemeses: ['kill one'],
+    workloads: ['wills', 'queue'],
   },
   hunted('commit-by-one-less', ['isolate leader', 'kill leader'], ['queue', 'register']),
 ];

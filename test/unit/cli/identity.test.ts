@@ -2,14 +2,11 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { assert, suite } from '../../support/suite.ts';
 import { FakeNode } from './support/fake-node.ts';
-import { run } from './support/process.ts';
+import { QUORATE, run } from './support/process.ts';
 
 const test = suite('cli: users, access rules and bans');
-
-const BIN = fileURLToPath(new URL('../../../packages/cli/bin/quorate.js', import.meta.url));
 
 /** Every line starts a process, which takes a while on a busy machine. */
 const SLOW = { timeoutMs: 120_000 };
@@ -45,7 +42,7 @@ function lastRequest(): unknown[] {
 
 /** With a password on standard input. */
 function piped(input: string, args: readonly string[]): Promise<{ code: number | null; stderr: string }> {
-  const child = spawn(process.execPath, ['--conditions=source', '--import', 'tsx', BIN, ...args, '--url', node.url]);
+  const child = spawn(process.execPath, [...QUORATE, ...args, '--url', node.url]);
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     stderr += chunk;

@@ -116,9 +116,9 @@ test('join that does not wait ends at once, one that waits too long says how the
 
 test('remove and transfer-leader say what came of it', async () => {
   const node = await fakeNode();
-  node.answer = { status: 200, body: '{"id":"n3","code":"REMOVED","reason":"stop its process"}' };
+  node.answer = { status: 200, body: '{"id":"n3","code":"REMOVED","reason":"n3 is not a member any more"}' };
   const removed = await run(['remove', 'n3', '--url', node.url]);
-  assert.equal(removed, { code: 0, stdout: 'n3 is no member any more: stop its process\n', stderr: '' });
+  assert.equal(removed, { code: 0, stdout: 'n3 is no member any more: if it still runs, stop it\n', stderr: '' });
   node.answer = { status: 200, body: '{"id":"n2","term":7}' };
   const chosen = await run(['transfer-leader', '--to', 'n2', '--url', node.url]);
   assert.equal(chosen, { code: 0, stdout: 'n2 is the leader now (term 7)\n', stderr: '' });

@@ -1,13 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { assert, suite } from '../../support/suite.ts';
 import { FakeNode } from './support/fake-node.ts';
+import { QUORATE } from './support/process.ts';
 
 /* A password that is asked for on a terminal: `script` of util-linux gives the command one. */
 
 const test = suite('cli: prompt for a password');
 
-const BIN = fileURLToPath(new URL('../../../packages/cli/bin/quorate.js', import.meta.url));
 const FIRST = 'New password of ann: ';
 const SECOND = 'The same again: ';
 
@@ -29,7 +28,7 @@ class Terminal {
   #changed = (): void => {};
 
   constructor() {
-    const command = [process.execPath, '--conditions=source', '--import', 'tsx', BIN, 'user', 'passwd', 'ann'];
+    const command = [process.execPath, ...QUORATE, 'user', 'passwd', 'ann'];
     const quoted = [...command, '--url', node.url].map((each) => `'${each}'`).join(' ');
     this.#child = spawn('script', ['--quiet', '--return', '--command', quoted, '/dev/null'], {
       stdio: ['pipe', 'pipe', 'inherit'],

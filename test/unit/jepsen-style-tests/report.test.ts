@@ -1,7 +1,11 @@
+import type { LogMarks, Span } from '../../../jepsen-style-tests/src/cluster/log-marks.ts';
 import type { NemesisEvent, PublishOperation } from '../../../jepsen-style-tests/src/history/operation.ts';
 import { junitOf } from '../../../jepsen-style-tests/src/report/junit.ts';
 import { pageOf } from '../../../jepsen-style-tests/src/report/page.ts';
+import { reportOf } from '../../../jepsen-style-tests/src/report/report-of.ts';
 import { type ReportedCheck, Tally, verdictOf } from '../../../jepsen-style-tests/src/report/run-report.ts';
+import { timeline } from '../../../jepsen-style-tests/src/report/timeline.ts';
+import type { RunResult } from '../../../jepsen-style-tests/src/run/run.ts';
 import { assert, suite } from '../../support/suite.ts';
 import { GOOD_CHECKS, sampleEvents, sampleReport } from './sample-run.ts';
 
@@ -113,6 +117,89 @@ test('the page holds what clients and brokers said as text, whatever it was, and
   assert.not.match(page, /NaN|Infinity|[^ ]undefined/);
 });
 
+test('an anomaly is shown with what nodes wrote around it, and what has no operations with the ends of the logs', () => {
+  const logged = BROKEN.anomalies.map((anomaly) => ({ ...anomaly, logs: { n2: ['# about 1.0 s', ODD] } }));
+  const page = pageOf({ ...sampleReport([{ ...BROKEN, anomalies: logged }]), logs: new Map() });
+  assert.match(page, /Logs of the nodes around it.*n2.*# about 1\.0 s\n&lt;b&gt;/s);
+  assert.not.match(page, /ends of the logs/);
+  assert.match(page, /<b>P1<\/b> what is acknowledged is durable/);
+  const ends = pageOf({ ...sampleReport([BROKEN]), logs: new Map([['n3', ['last words']]]) });
+  assert.match(ends, /ends of the logs.*n3.*last words/s);
+  assert.not.match(ends, /Logs of the nodes around it/);
+});
+
+/** A run in which one message was lost at 2 s, and what its nodes wrote. */
+function runWithALoss(): { result: RunResult; logs: Pick<LogMarks, 'around' | 'ends'>; asked: (readonly Span[])[] } {
+  const asked: (readonly Span[])[] = [];
+  const lost = {
+    kind: 'lost',
+    promise: 'P1',
+    sentence: 'v is nowhere',
+    proof: [publication({ beginMs: 2_000, endMs: 2_010 })],
+  };
+  const check = { checker: 'delivery', figures: {}, notes: [] };
+  const none = { verdict: 'ok', anomalies: [], anomalyCount: 0, kinds: {} };
+  const result = {
+    workloads: [
+      {
+        ...{ workload: 'queue', description: '', operations: 1 },
+        checks: [
+          { ...check, verdict: 'anomalies', anomalies: Array(5).fill(lost), anomalyCount: 5, kinds: { lost: 5 } },
+        ],
+      },
+    ],
+    availability: { ...check, ...none, checker: 'availability', faults: [], summaries: [] },
+    ...{ verdict: 'anomalies', drain: { settled: true, tookMs: 1, waitingFor: [] }, historyFiles: [] },
+  } as unknown as RunResult;
+  const logs = {
+    around: (spans: readonly Span[]) => {
+      asked.push(spans);
+      return new Map([['n1', ['around']]]);
+    },
+    ends: () => new Map([['n1', ['the end']]]),
+  };
+  return { result, logs, asked };
+}
+
+const CONTEXT = { title: '', facts: [], command: '', events: [], skipped: [], unexplainedEnds: [], unready: null };
+
+test('the first anomalies of a check come with the logs of a second before and after each operation', () => {
+  const { result, logs, asked } = runWithALoss();
+  const { checks, logs: ends } = reportOf(result, 60_000, { ...CONTEXT, logs });
+  assert.equal(
+    checks[0]?.anomalies.map((anomaly) => anomaly.logs),
+    [{ n1: ['around'] }, { n1: ['around'] }, { n1: ['around'] }, undefined, undefined],
+  );
+  assert.equal(asked[0], [{ fromMs: 1_000, toMs: 3_010 }]);
+  assert.is(ends.size, 0, 'operations prove them: the ends of the logs tell nothing');
+});
+
+test('a cluster that is not ready again is a finding, with the ends of the logs', () => {
+  const { result, logs } = runWithALoss();
+  const good = { ...result, workloads: [] };
+  assert.not(verdictOf({ ...reportOf(good, 60_000, CONTEXT), totals: sampleReport([]).totals }).failed);
+  const report = reportOf(good, 60_000, { ...CONTEXT, logs, unready: 'not ready are n2' });
+  const { failed, sentence } = verdictOf(report);
+  assert.ok(failed);
+  assert.is(sentence, 'one anomaly: service');
+  assert.equal([...report.logs], [['n1', ['the end']]]);
+});
+
+test('a peak when all that waited comes at once does not make the rest of the picture flat', () => {
+  const quiet = sampleReport([]);
+  const burst = {
+    ...quiet,
+    intervals: quiet.intervals.map((each, at) => (at === 100 ? { ...each, delivered: 9_000 } : each)),
+  };
+  const heightsOf = (page: string): number[] =>
+    [...(/<polygon points="([^"]+)"/.exec(page)?.[1] ?? '').matchAll(/,([\d.]+)/g)].map(([, y]) => Number(y));
+  const [flat, high] = [heightsOf(pageOf(burst)), heightsOf(pageOf(quiet))];
+  assert.ok(flat.length > 100);
+  assert.ok(Math.min(...flat) <= Math.min(...high) + 20, 'the blue area is as high as it was');
+  assert.match(pageOf(burst), /▲<title>36000 per second/);
+  assert.not.match(pageOf(quiet), /▲/);
+});
+
 test('a run without faults, leaders or operations has a page, too', () => {
   const { reigns, intervals, totals } = new Tally(250);
   const page = pageOf({ ...sampleReport([]), faults: [], reigns, intervals, totals, durationMs: 0 });
@@ -134,6 +221,19 @@ test('JUnit: a case for each checker, failures with their sentences', () => {
   assert.equal(open, []);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
   assert.not.match(xml, /[\u0000-\u0008]/);
+});
+
+test('the names of faults do not cover each other, in front of their bands neither', () => {
+  const fault = (number: number, beginMs: number) => ({
+    ...{ fault: number, name: 'isolate leader from the clients too', detail: 'n1', beginMs, endMs: beginMs + 1_000 },
+    ...{ gapMs: null, recoveryMs: null, majority: true },
+  });
+  // The second one's name stands in front of it, where that of the first one is.
+  const faults = [fault(1, 400_000), fault(2, 590_000), fault(3, 10_000)];
+  const picture = timeline({ durationMs: 600_000, faults, reigns: [], intervals: [], intervalMs: 1_000 });
+  const found = [...picture.matchAll(/<title>isolate leader[^<]*<\/title><rect x="[^"]*" y="(\d+)"/g)];
+  const rows = found.map(([, y]) => y);
+  assert.equal([rows.length, new Set(rows).size], [3, 2]);
 });
 
 test.run();

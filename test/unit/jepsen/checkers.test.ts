@@ -161,6 +161,13 @@ test('shared subscriptions: each message to one member', () => {
   const again = deliver('a', 'y', 17, { qos: 2, dup: true });
   finds(checkShared, [...members, one, two, deliver('a', 'x', 15), y, again], 'delivered twice');
   finds(checkShared, [...members, deliver('a', 'z', 15)], 'phantom');
+  // Members whose sessions end with their connections may be gone.
+  const guests = ['a', 'b'].flatMap((name) => [
+    connect(name, 0, 1, { sessionExpirySec: 0 }),
+    subscribe(name, 2, 3, { filter }),
+  ]);
+  finds(checkShared, [...guests, one]);
+  finds(checkShared, [...guests, ...members.slice(2).map((each) => ({ ...each, client: 'c' })), one], 'stranded');
 });
 
 /* Expiry: s was away when a message with 2 s was published from 10 to 20. */
@@ -274,6 +281,10 @@ test('availability: a majority that does not serve', () => {
   const check: Check = (history) => checkAvailability(history, { nodes: ['n1', 'n2', 'n3'], boundMs: 5_000 });
   finds(check, [...steady(2_000), ...fault(1, 'kill', 10_000, 20_000, ['n3'])]);
   finds(check, [...steady(9_000), ...fault(1, 'kill', 10_000, 20_000, ['n3'])], 'majority does not serve');
+  const { anomalies } = check(historyOf([...steady(9_000), ...fault(1, 'kill', 10_000, 20_000, ['n3'])]));
+  const proof = anomalies[0]?.proof ?? [];
+  assert.is(proof.length, 2, 'the last acknowledgement before the gap and the first one after it');
+  assert.ok((proof[0]?.endMs ?? 0) < 10_000 && (proof[1]?.endMs ?? 0) > 15_000, 'the gap lies between them');
   // Two of three, by one fault or by two: there is no majority that could serve.
   finds(check, [...steady(9_000), ...fault(1, 'kill', 10_000, 20_000, ['n2', 'n3'])]);
   finds(check, [

@@ -326,4 +326,32 @@ test('no answer for too long: the connection is given up; a roamer goes on at th
   other.server.close();
 });
 
+test('a roamer stays away after a connection that it lost, not after one that it left, and comes when it has to hurry', async () => {
+  const client = clientWith({}, 200);
+  let absences = 0;
+  const roamer = new Roamer(client, {
+    ...{ nodes: [node], home: 0, random: seededRandom(1) },
+    absenceMs: () => {
+      absences++;
+      return 60_000;
+    },
+  });
+  roamer.start();
+  await waitFor(() => roamer.up, { what: 'a connection' });
+  await roamer.leave('cut');
+  await waitFor(() => roamer.up, { what: 'a connection after leaving' });
+  assert.is(absences, 0);
+  script.drop('end');
+  await waitFor(() => absences === 1 && !roamer.up, { what: 'the loss to be noticed' });
+  await new Promise((done) => setTimeout(done, 400));
+  assert.not(roamer.up, 'it is away');
+  roamer.hurry();
+  await waitFor(() => roamer.up, { what: 'it to come back' });
+  client.cut();
+  await waitFor(() => absences === 2 && roamer.up, { what: 'it to come back at once now' });
+  const stopping = roamer.stop();
+  script.drop('end');
+  await stopping;
+});
+
 test.run();

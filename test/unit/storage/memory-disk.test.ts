@@ -53,6 +53,21 @@ test('a torn write leaves the vote in the superblock but not the entries; whole,
   }
 });
 
+test('votes that twice in a row reached the superblock only are no doubt', async () => {
+  const disk = new MemoryDisk();
+  for (const term of [1, 2, 3]) {
+    const store = await openLog(disk);
+    assert.equal(store.doubts, []);
+    disk.stall();
+    const cutShort = store.append({ entries: [], hardState: { term, vote: 'n2' } });
+    disk.crash({ torn: 1 });
+    await assert.rejects(cutShort, 'CRASHED');
+  }
+  const last = new MemoryLogStore(disk);
+  assert.equal((await last.open()).hardState, { term: 3, vote: 'n2' });
+  assert.equal(last.doubts, []);
+});
+
 test('a stalled write completes on release, in order, and not before', async () => {
   const disk = new MemoryDisk();
   const log = await openLog(disk);

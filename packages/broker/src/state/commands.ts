@@ -1,34 +1,10 @@
 import type { MessageProperties, QoS, SubscriptionRequest, Will } from '@quorate/protocol';
 import type { ByteReader, ByteWriter } from './bytes.ts';
+import { beginCommand, CommandType, command, endCommand } from './command-frame.ts';
 import { NewerVersionError } from './invariant.ts';
 import { readProperties, readWill, writeProperties, writeWill } from './properties.ts';
 import { readChange, type SettingsChange, writeChange } from './settings.ts';
 import { SHARED_STRATEGIES, type SharedStrategy } from './share-strategy.ts';
-
-/**
- * The commands of the replicated state machine as bytes: [type u8][body length u32][body].
- * Types and layouts stand in logs on disk: add new ones, never change what a type means.
- */
-export const CommandType = {
-  nodeUp: 1,
-  nodeDown: 2,
-  tick: 3,
-  checkpoint: 4,
-  connect: 5,
-  disconnect: 6,
-  subscribe: 7,
-  unsubscribe: 8,
-  publish: 9,
-  pubrel: 10,
-  settle: 11,
-  clusterInit: 12,
-  member: 13,
-  document: 14,
-  sharedStrategy: 20,
-  begin: 21,
-  settings: 22,
-} as const;
-export type CommandType = (typeof CommandType)[keyof typeof CommandType];
 
 /** A node (re)starts under the incarnation of its batch: connections of its earlier ones are gone. */
 export interface NodeUp {
@@ -117,23 +93,6 @@ export interface Checkpoint {
   readonly compactIndex: number;
 }
 
-/** A member as the cluster wants it: where it is dialled, and what it is to become. */
-export interface MemberRecord {
-  readonly nodeId: string;
-  /** `HOST:PORT` of its node port. */
-  readonly peer: string;
-  /** It is to vote as soon as it has caught up; false for one that only learns. */
-  readonly voter: boolean;
-  /** The member that leaves in the same change that makes this one a voter, or null. */
-  readonly replaces: string | null;
-}
-
-/** A member to go by from now on, or, with `member` null, one to forget. */
-export interface MemberCommand {
-  readonly nodeId: string;
-  readonly member: MemberRecord | null;
-}
-
 /** What has to be so for a document command to do anything: a revision, or whether there is one at all. */
 export type ExpectedDocument = 'any' | 'absent' | 'present' | number;
 
@@ -158,25 +117,6 @@ const NEVER = -1;
 /** What a document command does, and when. Stored: never reuse a value. */
 const DocumentAction = { put: 1, remove: 2 } as const;
 const Condition = { any: 0, absent: 1, present: 2, revision: 3 } as const;
-/** What a member command does. Stored: never reuse a value. */
-const MemberAction = { put: 1, remove: 2 } as const;
-
-function command(writer: ByteWriter, type: CommandType, body: () => void): void {
-  const at = beginCommand(writer, type);
-  body();
-  endCommand(writer, at);
-}
-
-function beginCommand(writer: ByteWriter, type: CommandType): number {
-  writer.u8(type);
-  writer.u32(0);
-  return writer.length;
-}
-
-function endCommand(writer: ByteWriter, at: number): void {
-  writer.patchU32(at - 4, writer.length - at);
-}
-
 export function writeNodeUp(writer: ByteWriter, value: NodeUp): void {
   command(writer, CommandType.nodeUp, () => {
     writer.string(value.mqtt);
@@ -227,37 +167,6 @@ export function writeClusterInit(writer: ByteWriter, clusterId: string): void {
 
 export function readClusterInit(reader: ByteReader): string {
   return reader.string();
-}
-
-export function writeMember(writer: ByteWriter, value: MemberRecord): void {
-  command(writer, CommandType.member, () => {
-    writer.u8(MemberAction.put);
-    writer.string(value.nodeId);
-    writer.string(value.peer);
-    writer.u8(value.voter ? 1 : 0);
-    writer.string(value.replaces ?? '');
-  });
-}
-
-export function writeMemberRemoved(writer: ByteWriter, value: { readonly nodeId: string }): void {
-  command(writer, CommandType.member, () => {
-    writer.u8(MemberAction.remove);
-    writer.string(value.nodeId);
-  });
-}
-
-/** @throws NewerVersionError for an action that a later version added: skipping it would make this node differ */
-export function readMember(reader: ByteReader): MemberCommand {
-  const action = reader.u8();
-  const nodeId = reader.string();
-  if (action === MemberAction.remove) return { nodeId, member: null };
-  if (action !== MemberAction.put) {
-    throw new NewerVersionError(`member action ${action}`);
-  }
-  const peer = reader.string();
-  const voter = reader.u8() === 1;
-  const replaces = reader.string();
-  return { nodeId, member: { nodeId, peer, voter, replaces: replaces === '' ? null : replaces } };
 }
 
 export function writeDocument(writer: ByteWriter, value: DocumentCommand): void {

@@ -1,6 +1,7 @@
 export { type BatchHeader, beginBatch, forEachBatch, readBatchHeader } from './batch.ts';
 export { ByteReader, ByteWriter } from './bytes.ts';
 export { type CheckpointRecords, CheckpointTaker, takeCheckpoint } from './checkpoint.ts';
+export { CommandType } from './command-frame.ts';
 export * from './commands.ts';
 export { DocumentCollection, type DocumentRecord, Documents } from './documents.ts';
 export { InvariantError, invariant, NewerVersionError } from './invariant.ts';
@@ -17,6 +18,13 @@ export {
   StateLimits,
 } from './limits.ts';
 export { type AppliedEntry, StateMachine } from './machine.ts';
+export {
+  type MemberCommand,
+  type MemberRecord,
+  readMember,
+  writeMember,
+  writeMemberRemoved,
+} from './member-commands.ts';
 export { Message } from './message.ts';
 export { type LogCursor, newCursor } from './message-log.ts';
 export { ItemState, MessageQueue, PACKET_ID_SPAN, packetIdOf, type QueueItem, sequenceOf } from './queue.ts';

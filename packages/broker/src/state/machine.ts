@@ -1,9 +1,10 @@
 import { type BatchHeader, forEachBatch, readBatchHeader } from './batch.ts';
 import { ByteReader } from './bytes.ts';
+import { CommandType } from './command-frame.ts';
 import * as commands from './commands.ts';
-import { CommandType } from './commands.ts';
 import { applyDocument } from './documents.ts';
 import { InvariantError, invariant, NewerVersionError } from './invariant.ts';
+import { readMember } from './member-commands.ts';
 import { applyMember } from './members.ts';
 import { begin, publish, pubrel, settle, subscribe, unsubscribe } from './session-commands.ts';
 import { connect, disconnect, dropConnectionsOf, fireTimers } from './session-lifecycle.ts';
@@ -120,7 +121,7 @@ export class StateMachine {
       case CommandType.clusterInit:
         return this.#clusterInit(commands.readClusterInit(reader));
       case CommandType.member:
-        return applyMember(state, sink, commands.readMember(reader));
+        return applyMember(state, sink, readMember(reader), term);
       case CommandType.document:
         return applyDocument(state, sink, commands.readDocument(reader));
       case CommandType.sharedStrategy:

@@ -1,8 +1,9 @@
 import type { QoS } from '@quorate/protocol';
 import { type ByteReader, ByteWriter } from './bytes.ts';
-import { type MemberRecord, readSubscription, writeSubscription } from './commands.ts';
+import { readSubscription, writeSubscription } from './commands.ts';
 import type { DocumentRecord } from './documents.ts';
 import { NewerVersionError } from './invariant.ts';
+import type { MemberRecord } from './member-commands.ts';
 import { Message } from './message.ts';
 import { readProperties, readWill, writeProperties, writeWill } from './properties.ts';
 import { ItemState, type QueueItem } from './queue.ts';

@@ -1,7 +1,7 @@
-import type { MemberRecord } from './commands.ts';
 import { type DocumentRecord, Documents } from './documents.ts';
 import { InvariantError, invariant } from './invariant.ts';
 import { DEFAULT_FULL_QUEUE_POLICY, defaultLimits, type FullQueuePolicy, type Limits } from './limits.ts';
+import type { MemberRecord } from './member-commands.ts';
 import type { Message } from './message.ts';
 import { RetainedMessages } from './retained.ts';
 import type { Session } from './session.ts';

@@ -13,7 +13,7 @@ export async function remove(args: readonly string[]): Promise<number> {
   const id = onePositional('remove', flags, 'ID');
   const { url } = await findNode(flags.values.get('url'));
   const path = `/api/v1/members/${encodeURIComponent(id)}`;
-  const answer = await askForChange(url, { method: 'DELETE', path, what: `remove ${id}` });
-  process.stdout.write(`${id} is no member any more: ${String(answer['reason'])}\n`);
+  await askForChange(url, { method: 'DELETE', path, what: `remove ${id}` });
+  process.stdout.write(`${id} is no member any more: if it still runs, stop it\n`);
   return 0;
 }

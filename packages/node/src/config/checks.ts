@@ -76,7 +76,7 @@ function checkPeer(draft: DraftConfig, peer: Address, own: Address): void {
   }
   if (sameAddress(peer, own) || (isWildcard(peer.host) && peer.port === own.port)) return;
   const shown = formatAddress(peer);
-  const ways = `the same, a wildcard with that port, or advertise.peer: ${formatAddress(own)}`;
+  const ways = `the same (a node that has moved stands there with its new address), a wildcard with that port, or advertise.peer: ${formatAddress(own)}`;
   throw conflict('peer', shown, `peer is ${shown}, but cluster has ${entry}: expected ${ways}`);
 }
 

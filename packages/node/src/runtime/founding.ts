@@ -108,11 +108,14 @@ export class Founding {
     const first = this.#remindedMs === Number.NEGATIVE_INFINITY;
     this.#remindedMs = nowMs;
     if (first) return;
-    const missing = this.missing.join(', ');
-    if (missing === '') return;
+    const { missing } = this;
+    if (missing.length === 0) return;
+    const inCluster = missing.filter((id) => this.#options.peer(id) !== undefined);
     this.#options.logger.info(
       {},
-      `no cluster yet: waiting for ${missing}. Every member of --cluster must be there once before a cluster is founded`,
+      inCluster.length > 0
+        ? `no part of a cluster yet, but ${inCluster.join(', ')}: as soon as there is a leader with a majority it lets this node in`
+        : `no cluster yet: waiting for ${missing.join(', ')}. Every member of --cluster must be there once before a cluster is founded`,
     );
   }
 

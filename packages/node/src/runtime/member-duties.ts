@@ -1,4 +1,11 @@
-import { type Broker, type MemberRecord, NOBODY, writeMember, writeMemberRemoved } from '@quorate/broker';
+import {
+  type Broker,
+  type CommandOwner,
+  type MemberRecord,
+  NOBODY,
+  writeMember,
+  writeMemberRemoved,
+} from '@quorate/broker';
 import type { MembershipChange, MembershipResult, Status } from '@quorate/consensus';
 import type { TransportLogger } from '../transport/index.ts';
 import type { KnownPeer, Peers } from './peers.ts';
@@ -98,16 +105,22 @@ export class MemberDuties {
     this.change(step.members);
   }
 
-  putMember(member: MemberRecord): void {
-    const { proposer } = this.#options.broker;
-    writeMember(proposer.open(), member);
-    proposer.added(NOBODY, 0, 0);
+  /**
+   * Proposes a record; void, as the removal of one, when this node does not lead any more by then.
+   *
+   * @param owner hears of the outcome
+   */
+  putMember(member: MemberRecord, owner: CommandOwner = NOBODY): void {
+    const { broker, status } = this.#options;
+    writeMember(broker.proposer.open(), member, status().term);
+    broker.proposer.added(owner, 0, 0);
   }
 
-  removeMember(nodeId: string): void {
-    const { proposer } = this.#options.broker;
-    writeMemberRemoved(proposer.open(), { nodeId });
-    proposer.added(NOBODY, 0, 0);
+  /** @param owner as of {@link putMember} */
+  removeMember(nodeId: string, owner: CommandOwner = NOBODY): void {
+    const { broker, status } = this.#options;
+    writeMemberRemoved(broker.proposer.open(), nodeId, status().term);
+    broker.proposer.added(owner, 0, 0);
   }
 
   /**

@@ -1,3 +1,4 @@
+import { type CommandOwner, type CommandResult, StateLimits } from '@quorate/broker';
 import type { MembershipResult, Status } from '@quorate/consensus';
 import type { AdminRequest } from '@quorate/protocol';
 import { parseAddress } from '../config/address.ts';
@@ -74,7 +75,7 @@ export class Operations {
   }
 
   *#join({ nodeId, peer, voter, replaces }: AdminRequest & { kind: 'join' }): Steps {
-    const { broker, peers, duties } = this.#options;
+    const { peers, duties } = this.#options;
     const address = parseAddress(peer);
     if (address === undefined) return refusal('INVALID', `${peer} is no address: expected HOST:PORT`);
     if (this.#isMember(nodeId)) {
@@ -92,10 +93,15 @@ export class Operations {
         return this.#lost() ?? refusal('PEER_UNREACHABLE', unreachable(nodeId, peer));
       }
       if (isOfAnotherCluster(peers.get(nodeId))) return refusal('PEER_UNREACHABLE', foreign(nodeId));
+      // Since it was waited for.
+      if (this.#options.status().role !== 'leader') return LOST;
       duties.leaving.delete(nodeId);
-      duties.putMember({ nodeId, peer, voter, replaces });
-      const taken = yield* this.#until(() => broker.machine.state.members.has(nodeId), COMMIT_MS);
-      if (!taken) return this.#lost() ?? timeout(`whether ${nodeId} is taken in is not known yet`);
+      const outcome = yield* this.#outcomeOf((owner) => {
+        duties.putMember({ nodeId, peer, voter, replaces }, owner);
+      });
+      if (outcome === null) return this.#lost() ?? timeout(`whether ${nodeId} is taken in is not known yet`);
+      if (outcome.kind === 'refused') return refusal('INVALID', tooMuch(nodeId));
+      if (outcome.kind !== 'ok') return LOST;
     } finally {
       peers.forget(nodeId);
     }
@@ -109,17 +115,17 @@ export class Operations {
 
   *#remove(nodeId: string): Steps {
     const { broker, duties } = this.#options;
-    const known = (): boolean => broker.machine.state.members.has(nodeId);
-    if (!this.#isMember(nodeId) && !known())
+    if (!this.#isMember(nodeId) && !broker.machine.state.members.has(nodeId))
       return refusal('NOT_A_MEMBER', `${nodeId} is not a member of this cluster`);
     duties.leaving.add(nodeId);
     try {
-      // First, so that no later leader lets it in again.
-      if (known()) {
-        duties.removeMember(nodeId);
-        if (!(yield* this.#until(() => !known(), COMMIT_MS)))
-          return this.#lost() ?? timeout(`${nodeId} is still a member`);
-      }
+      // First, so that no later leader lets it in again. Whether or not there is a record: one may be on its way, for a node that
+      // is back without its disk, and would bring it back once more.
+      const outcome = yield* this.#outcomeOf((owner) => {
+        duties.removeMember(nodeId, owner);
+      });
+      if (outcome === null) return this.#lost() ?? timeout(`${nodeId} is still a member`);
+      if (outcome.kind !== 'ok') return LOST;
       if (!this.#isMember(nodeId)) return accepted(`${nodeId} is not waited for any more`);
       if (!(yield* this.#until(() => duties.ready, READY_MS))) {
         return this.#lost() ?? refusal('CHANGE_IN_PROGRESS', 'another change of the members is under way: try again');
@@ -163,6 +169,17 @@ export class Operations {
     return voters.includes(nodeId) || learners.includes(nodeId) || outgoing.includes(nodeId);
   }
 
+  /**
+   * What became of a command of this node, or null when that is not known in time. `stale`: it was proposed in another term, so this
+   * node does not lead any more, or does again.
+   */
+  *#outcomeOf(propose: (owner: CommandOwner) => void): Generator<undefined, CommandResult | null, undefined> {
+    const results: CommandResult[] = [];
+    propose({ commandApplied: (_kind, _argument, result) => results.push(result) });
+    yield* this.#until(() => results.length > 0, COMMIT_MS);
+    return results[0] ?? null;
+  }
+
   *#until(condition: () => boolean, timeoutMs: number): Generator<undefined, boolean, undefined> {
     const { nowMs } = this.#options;
     const deadlineMs = nowMs() + timeoutMs;
@@ -188,6 +205,14 @@ function unreachable(nodeId: string, peer: string): string {
   return (
     `no node called ${nodeId} answers peers at ${peer}: start it with --node-id ${nodeId} and this peer address, ` +
     'with a new data directory, and see its log for a refusal'
+  );
+}
+
+function tooMuch(nodeId: string): string {
+  const { members, memberNameLength, memberAddressLength } = StateLimits;
+  return (
+    `${nodeId} is not taken in: a cluster has at most ${String(members)} members, names of at most ${String(memberNameLength)} ` +
+    `characters and addresses of at most ${String(memberAddressLength)}`
   );
 }
 

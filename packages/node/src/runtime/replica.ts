@@ -8,8 +8,8 @@ import { ServingLease } from './lease.ts';
 import { leaseWaitMs, longestLeaseMs } from './lease-times.ts';
 import { sayLeader, sayRefused, saySlowWrite, sayUnreadable } from './log-lines.ts';
 import { Membership } from './membership.ts';
-import { nodeUpOf } from './node-up.ts';
 import { ProposalGate } from './proposal-gate.ts';
+import { Registration } from './registration.ts';
 import type { ReplicaOptions, Transport } from './replica-options.ts';
 import { StoredState } from './stored-state.ts';
 import { TurnEnd } from './turn-end.ts';
@@ -33,6 +33,7 @@ export class Replica {
   readonly #duties: LeaderDuties;
   readonly #stored: StoredState;
   readonly #turnEnd: TurnEnd;
+  readonly #registration: Registration;
   readonly #timers: (() => void)[] = [];
   #status: Status;
   #stopped = false;
@@ -43,8 +44,9 @@ export class Replica {
     this.#turnEnd = new TurnEnd(options.clock, () => {
       this.#flush();
     });
-    const { config, observer, recovered, identity } = options;
+    const { config, observer, recovered, identity, version, seed } = options;
     this.broker = this.#createBroker();
+    this.#registration = new Registration({ config, version, identity, seed, broker: this.broker, onFatal: this.fail });
     this.driver = this.#createDriver();
     this.#status = this.driver.status();
     const { broker, driver } = this;
@@ -89,7 +91,7 @@ export class Replica {
     await this.transport.start();
     this.membership.dial();
     this.driver.start();
-    this.#register(this.#options.identity.incarnation);
+    this.#registration.start();
     this.#timers.push(
       clock.every(BROKER_TICK_MS, () => {
         this.#tick();
@@ -117,6 +119,7 @@ export class Replica {
   /** Nothing is acknowledged, proposed or sent any more, not even what is gathered already. */
   #halt(): void {
     this.#stopped = true;
+    this.#registration.stop();
     for (const cancel of this.#timers.splice(0)) cancel();
   }
 
@@ -159,15 +162,14 @@ export class Replica {
         },
         onGivenUp: () => {
           logger.warn({}, 'the cluster gave this node up while it was out of contact: it registers anew');
-          this.#registerAnew();
+          this.#registration.anew();
         },
         onNodeChanged: (nodeId, incarnation, up) => {
           this.#duties.nodeChanged(nodeId, up, clock.nowMs());
           this.#leasesChanged();
           this.membership.peers.touch();
           logger.info({ peer: nodeId, incarnation }, up ? `${nodeId} joined` : `${nodeId} was given up`);
-          // With another data directory, whose incarnations began by a clock that was behind.
-          if (nodeId === config.nodeId && incarnation > identity.incarnation) this.#registerAnew();
+          if (nodeId === config.nodeId) this.#registration.check();
         },
         onMembersChanged: () => {
           this.membership.peers.touch();
@@ -184,17 +186,6 @@ export class Replica {
     const leaseMs = longestLeaseMs(state, this.#options.config.serving.leaseMs);
     this.broker.fencing.setLeaseWaitMs(leaseWaitMs(leaseMs));
     this.#duties.setLeaseMs(leaseMs);
-  }
-
-  #registerAnew(): void {
-    const { config, identity, seed } = this.#options;
-    const known = this.broker.machine.state.nodes.get(config.nodeId)?.incarnation ?? 0;
-    // One that is greater than its own is of a data directory of before, and the log may go on with the next ones of
-    // that: those must not be taken for this node's.
-    const apart = known > identity.incarnation ? seed : 0;
-    identity.nextIncarnation(known + 1 + apart).then((incarnation) => {
-      if (!this.#stopped) this.#register(incarnation);
-    }, this.fail);
   }
 
   #createMembership(): Membership {
@@ -259,7 +250,7 @@ export class Replica {
     this.#stored.restored();
     this.membership.peers.touch();
     if (identity.clusterId === null) identity.setClusterId(clusterId).catch(this.fail);
-    this.#registerAnew();
+    this.#registration.anew();
   }
 
   #createDuties(): LeaderDuties {
@@ -474,11 +465,6 @@ export class Replica {
     if (role !== 'leader' || this.broker.machine.state.appliedTerm !== term) return;
     this.#gate.open();
     this.#gate.retry();
-  }
-
-  #register(incarnation: number): void {
-    const { config, version } = this.#options;
-    this.broker.register(incarnation, nodeUpOf(config, version));
   }
 
   #tick(): void {

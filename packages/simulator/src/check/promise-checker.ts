@@ -228,8 +228,11 @@ export class PromiseChecker {
         `${node.id} acknowledges ${index} in term ${term}, whose leader has shown it ${compared?.index ?? 'nothing'}; ` +
         `${commitIndex} is committed`,
     );
+    const durableTerm = node.disk.durableHardState.term;
     demand(
-      isDurable(node, index) && node.disk.durableHardState.term >= term,
+      // What a later leader has cut off before the acknowledgement left (the write carries the latest of all that it waits
+      // for) is committed by nobody: of any majority for it one would have refused that leader its vote.
+      durableTerm > term || (durableTerm === term && isDurable(node, index)),
       'acknowledged-is-durable',
       () => `${node.id} acknowledges ${index} in term ${term} and has not got it on its disk`,
     );
@@ -237,9 +240,8 @@ export class PromiseChecker {
     const meant = this.#sent.get(term)?.get(index);
     const found = entries.get(index)?.term;
     demand(
-      // What was acknowledged may have been overwritten before the acknowledgement left: the write carries the latest of all
-      // that it waits for. By a later leader's, who has whatever is committed.
-      index <= compactedIndex || meant === undefined || found === meant || (found !== undefined && found > term),
+      // Overwritten in the same way by a later leader's, who has whatever is committed.
+      index <= compactedIndex || meant === undefined || found === meant || found === undefined || found > term,
       'acknowledged-is-what-was-sent',
       () =>
         `${node.id} acknowledges ${index} in term ${term}, whose leader sent an entry of term ${meant}; on its disk is one of term ${found}`,

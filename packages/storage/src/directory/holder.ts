@@ -1,4 +1,5 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { hasCode } from '../errors.ts';
 
 /**
@@ -9,6 +10,8 @@ interface Holder {
   readonly pid: number;
   /** Start time of the process and boot of the machine: a process id alone is used again. Null where not known. */
   readonly started: string | null;
+  /** The directory as its file system knows it: in a copy of it the note is of somebody else. Null in older notes. */
+  readonly directory: string | null;
 }
 
 /** Words for the process that holds the directory, or null if none that still runs is known. */
@@ -25,7 +28,8 @@ export async function describeHolder(path: string): Promise<string> {
 }
 
 export async function writeHolder(path: string): Promise<void> {
-  const holder: Holder = { pid: process.pid, started: await startOf(process.pid) };
+  const directory = await placeOf(path);
+  const holder: Holder = { pid: process.pid, started: await startOf(process.pid), directory };
   await writeFile(path, `${JSON.stringify(holder)}\n`, { mode: 0o600 });
 }
 
@@ -35,14 +39,21 @@ export async function removeHolder(path: string): Promise<void> {
 
 async function readHolder(path: string): Promise<Holder | null> {
   try {
-    const { pid, started } = JSON.parse(await readFile(path, 'utf8')) as Partial<Holder>;
+    const { pid, started, directory } = JSON.parse(await readFile(path, 'utf8')) as Partial<Holder>;
     if (typeof pid !== 'number') return null;
-    return { pid, started: typeof started === 'string' ? started : null };
+    if (typeof directory === 'string' && directory !== (await placeOf(path))) return null;
+    return { pid, started: typeof started === 'string' ? started : null, directory: directory ?? null };
   } catch (error) {
     // Half written by a process that was killed: as good as none.
     if (error instanceof SyntaxError || hasCode(error, 'ENOENT')) return null;
     throw error;
   }
+}
+
+/** Of the directory in which the note is: device and inode. */
+async function placeOf(path: string): Promise<string> {
+  const { dev, ino } = await stat(dirname(path), { bigint: true });
+  return `${String(dev)}:${String(ino)}`;
 }
 
 /** On Linux: boot id and start time in ticks; elsewhere and for a process that is gone: null. */

@@ -136,7 +136,11 @@ async function takeOver(options: DataDirectoryOptions, created: boolean): Promis
     const found = await demandIdentity(options);
     await writeHolder(join(path, HOLDER_FILE));
     const suspicion = await Suspicion.read(join(path, SUSPICION_FILE), nowMs);
+    // At once: opening the log has made the traces disappear, and what comes now may fail or be killed.
+    await suspicion.add({ reasons: log.doubts, highWaterIndex: 0, stateDoubtful: false });
     stateSlot = await StateSlot.open(path, (name) => acknowledged[name] ?? null);
+    const { doubts } = stateSlot.database;
+    await suspicion.add({ reasons: doubts, highWaterIndex: 0, stateDoubtful: doubts.length > 0 });
     const snapshots = new FolderSnapshotStore({
       folder: new DiskFolder(join(path, SNAPSHOT_DIRECTORY)),
       ...(maxSnapshotBytes === undefined ? {} : { maxIncomingBytes: maxSnapshotBytes }),
@@ -146,9 +150,6 @@ async function takeOver(options: DataDirectoryOptions, created: boolean): Promis
     if (setAside === null) await removePlace(path);
     // Both databases' directories are on the disk before anything in them is relied upon.
     await syncDirectory(path);
-    await suspicion.add({ reasons: log.doubts, highWaterIndex: 0, stateDoubtful: false });
-    const { doubts } = stateSlot.database;
-    await suspicion.add({ reasons: doubts, highWaterIndex: 0, stateDoubtful: doubts.length > 0 });
     const identity = created ? found : { ...found, clusterMembers, incarnation: found.incarnation + 1 };
     if (!created) await writeIdentity(join(path, IDENTITY_FILE), identity);
     return new DataDirectory({ path, identity, created, log, stateSlot, suspicion, snapshots, setAside });

@@ -45,6 +45,7 @@ export class StateSlot {
     const pointer = await readPointer(join(path, POINTER_FILE));
     const { state } = pointer;
     const directory = join(path, state);
+    if (pointer.installed === null) await demandPointer(path);
     // LevelDB would make an empty one in its place.
     if (state !== FIRST_STATE_DIRECTORY) await demand(directory);
     const database = await openLevelDatabase(directory, STATE_TUNING, 'STATE_CORRUPTED', acknowledged(state));
@@ -109,6 +110,14 @@ export class StateSlot {
     }
     await syncDirectory(this.#path);
   }
+}
+
+/** Without one installation the first database is there, or none: another one alone is what a lost pointer named. */
+async function demandPointer(path: string): Promise<void> {
+  const names = (await readdir(path)).filter(isStateDirectory);
+  const [other] = names;
+  if (other === undefined || names.includes(FIRST_STATE_DIRECTORY)) return;
+  throw new StorageError('STATE_CORRUPTED', { path, reason: `${POINTER_FILE} is missing beside ${other}` });
 }
 
 async function demand(directory: string): Promise<void> {

@@ -3,6 +3,7 @@ import { ClassicLevel } from 'classic-level';
 import { hasCode, isDiskFull, isForbidden, reasonOf, StorageError, type StorageErrorCode } from '../errors.ts';
 import { findLostFiles } from './database-files.ts';
 import { type AcknowledgedReports, type DamageReports, findDamageReports } from './diagnostics.ts';
+import { findLostEdits } from './manifest.ts';
 import { findSilentDamage } from './write-ahead-log.ts';
 
 export type Level = ClassicLevel<Buffer, Buffer>;
@@ -69,6 +70,8 @@ async function openHere(
   const earlier = await findDamageReports(path, acknowledged);
   const silent = await findSilentDamage(path);
   const lost = await findLostFiles(path);
+  const lostEdits = lost === null ? await findLostEdits(path) : null;
+  if (lostEdits !== null) silent.push(lostEdits);
   // Only now: abstract-level begins to open by itself, one tick after construction.
   const level: Level = new ClassicLevel(path, {
     keyEncoding: 'buffer',

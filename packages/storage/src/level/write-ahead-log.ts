@@ -15,6 +15,7 @@ const BLOCK_BYTES = 32_768;
 const HEADER_BYTES = 7;
 const FULL = 1;
 const FIRST = 2;
+const LAST = 4;
 const MASK_DELTA = 0xa282ead8;
 
 /** Looks through the logs that LevelDB will recover, before it does. Returns a sentence per damaged file. */
@@ -68,6 +69,24 @@ async function findDamage(file: FileHandle): Promise<number | null> {
   }
 }
 
+/** The records of a file in this form, as far as they are sound; the manifest is one, too. */
+export function* readRecords(file: Buffer): Generator<Buffer> {
+  let parts: Buffer[] = [];
+  for (let start = 0; start < file.length; start += BLOCK_BYTES) {
+    const block = file.subarray(start, start + BLOCK_BYTES);
+    for (let offset = 0; offset + HEADER_BYTES <= block.length; ) {
+      const type = block[offset + 6] as number;
+      const end = offset + HEADER_BYTES + block.readUInt16LE(offset + 4);
+      if (type < FULL || type > LAST || end > block.length) return;
+      if (maskedCrc32c(block, offset + 6, end) !== block.readUInt32LE(offset)) return;
+      if (type === FULL || type === FIRST) parts = [];
+      parts.push(block.subarray(offset + HEADER_BYTES, end));
+      if (type === FULL || type === LAST) yield Buffer.concat(parts);
+      offset = end;
+    }
+  }
+}
+
 /** Follows the lengths, as LevelDB does; checksums are left to it. */
 function firstUnreadable(block: Buffer): number | null {
   for (let offset = 0; offset + HEADER_BYTES <= block.length; ) {
@@ -90,7 +109,7 @@ function beginsWrite(block: Buffer, offset: number): boolean {
 
 let table: Uint32Array | null = null;
 
-/** LevelDB's checksum (its util/crc32c.h): CRC-32C, rotated and offset. Only run on damaged files. */
+/** LevelDB's checksum (its util/crc32c.h): CRC-32C, rotated and offset. Only run on damaged files and on manifests. */
 function maskedCrc32c(bytes: Buffer, from: number, to: number): number {
   table ??= Uint32Array.from({ length: 256 }, (_, i) => {
     let value = i;

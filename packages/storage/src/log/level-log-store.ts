@@ -21,9 +21,9 @@ export interface LevelLogStoreOptions {
   readonly database: LevelDatabase;
   /** File of this group's superblock; created when it is not there. */
   readonly superblockPath: string;
-  /** Whether the superblock must be there, because this log was opened before: without it, votes may be forgotten. */
+  /** Whether superblock and log must be there, because this log was opened before: without them, votes may be forgotten. */
   readonly inUse?: boolean;
-  /** Told by `open` that the superblock was created, durably. */
+  /** Told by `open`, unless it is in use, that superblock and log are there, durably: it is in use from now on. */
   readonly onCreated?: () => Promise<void>;
   /** Group id, part of every key. */
   readonly group: number;
@@ -98,17 +98,22 @@ export class LevelLogStore implements LogStore {
       const installed = this.#options.installed ?? { index: 0, term: 0 };
       // An installed snapshot stands for everything through its index, whatever the log lacks of it.
       const heldIndex = Math.max(lastIndex, installed.index);
-      const recovered = await recoverHard(this.#database, this.#group, found, heldIndex);
+      const inUse = this.#options.inUse === true;
+      const recovered = await recoverHard(this.#database, this.#group, found, { lastIndex: heldIndex, inUse });
       this.#doubts = [...this.#database.doubts, ...forgotten, ...recovered.doubts];
       await this.#options.onDoubts?.(this.#doubts, Math.max(heldIndex, found.content?.highWaterIndex ?? 0));
-      if (found.created) await this.#options.onCreated?.();
+      this.#hard = recovered.hard;
+      if (!inUse) await this.#begin(recovered.isNew);
       this.#bounds = bounds;
       this.#lastCrc = lastCrc;
-      this.#hard = recovered.hard;
       this.#highWaterIndex = found.content?.highWaterIndex ?? 0;
       this.#terms = new TermRuns(bounds.compactedIndex, bounds.compactedTerm);
       for (const entry of entries) this.#terms.push(entry.term);
       if (recovered.rewriteSuperblock) await this.#writeSuperblock(this.#hard, lastIndex);
+      // With doubts the log is left as it is.
+      if (recovered.rewriteLog && this.#doubts.length === 0) {
+        await this.#level.put(metaKey(this.#group, 'hard'), encodeHard(this.#hard), SYNC);
+      }
       await deleteLeftovers(this.#level, this.#group, bounds.compactedIndex);
       this.#purger = this.#makePurger();
       await this.#beginAfter(installed.index, installed.term);
@@ -126,6 +131,14 @@ export class LevelLogStore implements LogStore {
       await this.#superblock?.close().catch(() => {});
       throw this.#gate.fail('open the log', error);
     }
+  }
+
+  /** Also after a crash that came between: whatever is missing from here on was lost. */
+  async #begin(isNew: boolean): Promise<void> {
+    const { onCreated } = this.#options;
+    if (onCreated === undefined) return;
+    if (isNew) await this.#level.put(metaKey(this.#group, 'hard'), encodeHard(this.#hard), SYNC);
+    await onCreated();
   }
 
   /** Doubts about a superblock that is gone: kept before it is made anew, or a crash in between would hide them. */

@@ -89,8 +89,15 @@ export async function deleteEntries(level: Level, group: number, from: number, t
 
 export interface RecoveredHard {
   readonly hard: HardRecord;
+  /** The log holds no record of term and vote, nor does the superblock. */
+  readonly isNew: boolean;
   /** The superblock must be written again before anything else. */
   readonly rewriteSuperblock: boolean;
+  /**
+   * The log lacks the last change, which a crash cut short behind the superblock: it must be written there too before
+   * anybody hears of it. Else the vote hangs on one slot, and the next change would look like two that were lost.
+   */
+  readonly rewriteLog: boolean;
   readonly doubts: string[];
 }
 
@@ -99,7 +106,7 @@ export async function recoverHard(
   database: LevelDatabase,
   group: number,
   superblock: FoundSuperblock,
-  lastIndex: number,
+  { lastIndex, inUse }: { readonly lastIndex: number; readonly inUse: boolean },
 ): Promise<RecoveredHard> {
   const doubts: string[] = [];
   const stored = await database.level.get(metaKey(group, 'hard'));
@@ -108,11 +115,14 @@ export async function recoverHard(
   if (stored !== undefined && inLog === null) doubts.push(`The record of term and vote ${where} is damaged.`);
   if (superblock.damaged) doubts.push(`Both slots of the superblock beside ${database.path} are damaged.`);
   const { content } = superblock;
-  const hasLog = inLog !== null || lastIndex > 0;
+  const hasLog = (inLog?.counter ?? 0) > 0 || lastIndex > 0;
   if (content === null) {
     if (hasLog) doubts.push(`The superblock holds nothing, but the log ${where} is in use: it was lost.`);
-    return { hard: inLog ?? NEW_HARD, rewriteSuperblock: hasLog, doubts };
+    const isNew = stored === undefined;
+    return { hard: inLog ?? NEW_HARD, isNew, rewriteSuperblock: hasLog, rewriteLog: false, doubts };
   }
+  // A log in use was begun with one: this is not the crash behind the first change, but a log that is gone.
+  if (stored === undefined && inUse) doubts.push(`The log ${where} holds no term and vote: it was lost.`);
   const logHard = inLog ?? NEW_HARD;
   // The superblock is written first: it is level with the log or exactly one change ahead of it.
   if (content.hard.counter > logHard.counter + 1) {
@@ -131,5 +141,6 @@ export async function recoverHard(
   if (order > 0) {
     doubts.push(`The superblock is older (term ${content.hard.term}) than the log ${where} (term ${logHard.term}).`);
   }
-  return { hard: order > 0 ? logHard : content.hard, rewriteSuperblock: order > 0, doubts };
+  const hard = order > 0 ? logHard : content.hard;
+  return { hard, isNew: false, rewriteSuperblock: order > 0, rewriteLog: order < 0, doubts };
 }

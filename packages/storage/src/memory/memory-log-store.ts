@@ -54,6 +54,8 @@ export class MemoryLogStore implements LogStore {
       this.#highWaterIndex = superblock.highWaterIndex;
       this.#hard = compareHard(hard, superblock.hard) > 0 ? hard : superblock.hard;
       this.#doubts = this.#findDoubts();
+      // A change that a crash cut short behind the superblock: see `RecoveredHard.rewriteLog`.
+      if (this.#doubts.length === 0) this.#region.hard = this.#hard;
       for (const index of this.#region.entries.keys()) {
         if (index <= compactedIndex) this.#region.entries.delete(index);
       }

@@ -19,11 +19,11 @@ const test = suite('state: members');
 const D: MemberRecord = { nodeId: 'd', peer: 'd.example:7000', voter: true, replaces: null };
 
 function put(bench: Bench, member: MemberRecord): string {
-  return bench.on('a', (writer) => writeMember(writer, member)).kind;
+  return bench.on('a', (writer) => writeMember(writer, member, bench.term)).kind;
 }
 
 function remove(bench: Bench, nodeId: string): string {
-  return bench.on('a', (writer) => writeMemberRemoved(writer, { nodeId })).kind;
+  return bench.on('a', (writer) => writeMemberRemoved(writer, nodeId, bench.term)).kind;
 }
 
 /** How often the node was told since the last look. */
@@ -48,6 +48,17 @@ test('a member is put, changed and removed, and the node is told of what changes
   assert.is(told(bench), 1);
   assert.is(remove(bench, 'd'), 'ok');
   assert.is(told(bench), 0);
+});
+
+test('what a leader said in another term is void', () => {
+  const bench = new Bench();
+  bench.term = 5;
+  for (const term of [4, 6]) assert.is(bench.on('a', (writer) => writeMember(writer, D, term)).kind, 'stale');
+  assert.is(bench.state.members.size, 0);
+  assert.is(put(bench, D), 'ok');
+  assert.is(bench.on('a', (writer) => writeMemberRemoved(writer, 'd', 4)).kind, 'stale');
+  assert.is(bench.state.members.size, 1);
+  assert.is(told(bench), 1);
 });
 
 test('members are in the records of a checkpoint until they are removed', () => {
@@ -89,12 +100,14 @@ test('a member beyond the limits changes nothing', () => {
 
 test('what a later version added to the command is refused, not misread', () => {
   const writer = new ByteWriter(64);
-  writeMember(writer, D);
+  writeMember(writer, D, 7);
   const bytes = writer.copy();
   assert.is(bytes[0], CommandType.member);
   const reader = new ByteReader(bytes.subarray(5));
-  assert.equal(readMember(reader), { nodeId: 'd', member: D });
+  assert.equal(readMember(reader), { nodeId: 'd', member: D, term: 7 });
   assert.is(reader.at, reader.end);
+  const earlier = new ByteReader(bytes.subarray(5, -8));
+  assert.equal(readMember(earlier), { nodeId: 'd', member: D, term: null }, 'of an earlier version');
   bytes[5] = 3;
   const later = (): unknown => readMember(new ByteReader(bytes.subarray(5)));
   assert.throws(

@@ -92,7 +92,7 @@ test('a kind or a format of a later version is refused, not misread', () => {
   const bench = persistent();
   bench.publish('p', 'a', 'queued');
   bench.publish('p', 'r', 'retained', { retain: true });
-  bench.on('a', (writer) => writeMember(writer, { nodeId: 'd', peer: 'd:1', voter: true, replaces: null }));
+  bench.on('a', (writer) => writeMember(writer, { nodeId: 'd', peer: 'd:1', voter: true, replaces: null }, bench.term));
   bench.checkpoint();
   const refused = (error: unknown): boolean =>
     error instanceof NewerVersionError && /upgrade this node/.test(error.message);

@@ -207,7 +207,7 @@ test('refuses values that do not fit together', () => {
     [
       { peer: '127.0.0.1:7002' },
       {},
-      'peer is 127.0.0.1:7002, but cluster has n1=127.0.0.1:7001: expected the same, a wildcard with that port, or advertise.peer: 127.0.0.1:7001',
+      'peer is 127.0.0.1:7002, but cluster has n1=127.0.0.1:7001: expected the same (a node that has moved stands there with its new address), a wildcard with that port, or advertise.peer: 127.0.0.1:7001',
     ],
     [
       {},

@@ -217,6 +217,10 @@ test('the operator is told now and then who is missing', () => {
   for (let nowMs = 0; nowMs <= 25_000; nowMs += 10) n1.founding.tick(nowMs);
   assert.is(n1.log.length, 2);
   assert.match(n1.log[0] ?? '', /waiting for n2\./);
+  const wiped = make('n2', newDisk('n2'));
+  wiped.meet('n1', { founded: true, clusterId: 'c' });
+  for (let nowMs = 0; nowMs <= 15_000; nowMs += 10) wiped.founding.tick(nowMs);
+  assert.match(wiped.log.join('\n'), /^no part of a cluster yet, but n1: as soon as/);
 });
 
 /**

@@ -1,4 +1,12 @@
-import { ByteReader, ByteWriter, type MemberRecord, type NodeRecord, readMember, State } from '@quorate/broker';
+import {
+  ByteReader,
+  ByteWriter,
+  type CommandOwner,
+  type MemberRecord,
+  type NodeRecord,
+  readMember,
+  State,
+} from '@quorate/broker';
 import type { Configuration, MembershipChange, MembershipResult, Status } from '@quorate/consensus';
 import { MemberDuties } from '../../../../packages/node/src/runtime/member-duties.ts';
 import { type KnownPeer, Peers } from '../../../../packages/node/src/runtime/peers.ts';
@@ -31,6 +39,8 @@ export class MembersWorld {
   readonly asked: MembershipChange[] = [];
   /** Proposed and not applied. */
   readonly proposed: { readonly nodeId: string; readonly member: MemberRecord | null }[] = [];
+  /** Who is told of the outcome of each. */
+  readonly #owners: CommandOwner[] = [];
   readonly caughtUp = new Set<string>();
   handOvers = 0;
   registered = true;
@@ -51,8 +61,11 @@ export class MembersWorld {
       machine: { state: this.state },
       proposer: {
         open: () => writer,
-        added: () => {
-          this.proposed.push(readMember(new ByteReader(writer.take().subarray(COMMAND_HEADER_BYTES))));
+        added: (owner: CommandOwner) => {
+          const { term, ...command } = readMember(new ByteReader(writer.take().subarray(COMMAND_HEADER_BYTES)));
+          assert.is(term, this.status.term, 'void in any other term');
+          this.proposed.push(command);
+          this.#owners.push(owner);
         },
       },
     };
@@ -89,6 +102,7 @@ export class MembersWorld {
   newLeader(): MemberDuties {
     this.asked.length = 0;
     this.proposed.length = 0;
+    this.#owners.length = 0;
     const say = (_fields: object, message: string): void => void this.log.push(message);
     this.duties = new MemberDuties({
       broker: this.broker,
@@ -123,11 +137,13 @@ export class MembersWorld {
     this.state.nodes.set(id, nodeRecord(id, up));
   }
 
-  /** Applies what is proposed. */
-  apply(): void {
-    for (const { nodeId, member: put } of this.proposed.splice(0)) {
-      if (put === null) this.state.members.delete(nodeId);
-      else this.state.members.set(nodeId, put);
+  /** Applies what is proposed; void where the term is another one by now. */
+  apply(kind: 'ok' | 'stale' | 'refused' = 'ok'): void {
+    const owners = this.#owners.splice(0);
+    for (const [at, { nodeId, member: put }] of this.proposed.splice(0).entries()) {
+      if (kind === 'ok' && put === null) this.state.members.delete(nodeId);
+      else if (kind === 'ok' && put !== null) this.state.members.set(nodeId, put);
+      owners[at]?.commandApplied(0, 0, { kind });
     }
   }
 

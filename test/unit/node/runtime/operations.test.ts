@@ -36,6 +36,13 @@ function make(world = new MembersWorld(configurationOf(THREE))) {
       operations.tick();
       return answer;
     },
+    /** Begins to remove a node, and no record of it is left. */
+    beginRemoval(nodeId: string) {
+      const answer = at.begin(remove(nodeId));
+      at.world.apply();
+      at.operations.tick();
+      return answer;
+    },
     /** Lets time pass, with everything that is under way standing still. */
     pass(ms: number) {
       for (const endMs = world.nowMs + ms; world.nowMs < endMs; ) {
@@ -156,6 +163,28 @@ test('join: with leadership lost the caller is told so, wherever it stood', () =
   assert.is(half.code, 'LEADERSHIP_LOST');
 });
 
+test('join: what does not come of it is not answered for, though a record of another join is there', () => {
+  const at = make();
+  at.world.hello('n4');
+  at.world.put(member('n4'));
+  const stale = at.begin(join({ voter: false }));
+  at.world.apply('stale');
+  at.pass(10);
+  assert.is(stale.code, 'LEADERSHIP_LOST');
+  const refused = at.begin(join());
+  at.world.apply('refused');
+  at.pass(10);
+  assert.is(refused.code, 'INVALID');
+  assert.match(refused.reason, /^n4 is not taken in: a cluster has at most 64 members/);
+  // Heard when another node leads already: nothing is proposed in its name.
+  const late = make();
+  const unheard = late.begin(join());
+  late.lead(false);
+  late.world.hello('n4');
+  late.pass(10);
+  assert.equal([unheard.code, late.world.proposed], ['LEADERSHIP_LOST', []]);
+});
+
 test('a node that is taken out and asked back in is let in', () => {
   const at = make();
   at.world.hello('n4');
@@ -187,7 +216,7 @@ test('remove: the record first, then the membership; nobody lets it in again mea
 
 test('remove: of a voter, and of one that was only waited for', () => {
   const at = make();
-  const answer = at.begin(remove('n3'));
+  const answer = at.beginRemoval('n3');
   assert.equal(at.world.asked[0]?.voters, ['n1', 'n2']);
   at.world.commit();
   at.pass(10);
@@ -203,7 +232,7 @@ test('remove: of a voter, and of one that was only waited for', () => {
 test('remove: refused', () => {
   assert.is(make().begin(remove('n9')).code, 'NOT_A_MEMBER');
   const alone = make(new MembersWorld(configurationOf(['n1'], ['n2'])));
-  assert.is(alone.begin(remove('n1')).code, 'LAST_VOTER');
+  assert.is(alone.beginRemoval('n1').code, 'LAST_VOTER');
   assert.equal(alone.world.asked, []);
   for (const [code, expected] of [
     ['QUORUM_UNREACHABLE', 'QUORUM_UNREACHABLE'],
@@ -212,7 +241,7 @@ test('remove: refused', () => {
     ['LEADERSHIP_LOST', 'LEADERSHIP_LOST'],
   ] as const) {
     const at = make();
-    const answer = at.begin(remove('n3'));
+    const answer = at.beginRemoval('n3');
     const id = at.world.asked[0]?.id ?? 0;
     at.world.answer({ id, ok: false, code, reason: 'so' });
     at.pass(10);
@@ -224,7 +253,7 @@ test('remove: refused', () => {
 test('remove: another change under way is waited for, 3 s', () => {
   const at = make();
   at.world.status = { ...at.world.status, joint: true };
-  const answer = at.begin(remove('n3'));
+  const answer = at.beginRemoval('n3');
   at.pass(2_990);
   assert.is(answer.code, null);
   at.world.status = { ...at.world.status, joint: false };
@@ -232,7 +261,7 @@ test('remove: another change under way is waited for, 3 s', () => {
   assert.is(at.world.asked.length, 1);
   const never = make();
   never.world.status = { ...never.world.status, joint: true };
-  const refused = never.begin(remove('n3'));
+  const refused = never.beginRemoval('n3');
   never.pass(3_000);
   assert.is(refused.code, 'CHANGE_IN_PROGRESS');
   assert.not.ok(never.world.duties.leaving.has('n3'));
@@ -240,24 +269,47 @@ test('remove: another change under way is waited for, 3 s', () => {
 
 test('remove: what does not end in time is not known; with leadership lost it is said', () => {
   const record = make();
-  record.world.put(member('n3'));
   const unproposed = record.begin(remove('n3'));
   record.pass(5_000);
   assert.is(unproposed.code, 'TIMEOUT');
   const change = make();
-  const uncommitted = change.begin(remove('n3'));
+  const uncommitted = change.beginRemoval('n3');
   change.pass(5_000);
   assert.is(uncommitted.code, 'TIMEOUT');
   assert.match(uncommitted.reason, /may still be removed/);
-  for (const part of [{ put: true }, { joint: true }]) {
-    const lost = make();
-    if (part.put === true) lost.world.put(member('n3'));
-    if (part.joint === true) lost.world.status = { ...lost.world.status, joint: true };
-    const answer = lost.begin(remove('n3'));
-    lost.lead(false);
-    lost.pass(5_000);
-    assert.is(answer.code, 'LEADERSHIP_LOST', JSON.stringify(part));
-  }
+  const early = make();
+  const unheard = early.begin(remove('n3'));
+  early.lead(false);
+  early.pass(5_000);
+  assert.is(unheard.code, 'LEADERSHIP_LOST');
+  const late = make();
+  late.world.status = { ...late.world.status, joint: true };
+  const waiting = late.beginRemoval('n3');
+  late.lead(false);
+  late.pass(5_000);
+  assert.is(waiting.code, 'LEADERSHIP_LOST');
+  // It led again by the time: what it said in its earlier term is void, and a record may be there still.
+  const again = make();
+  const stale = again.begin(remove('n3'));
+  again.world.apply('stale');
+  again.pass(10);
+  assert.is(stale.code, 'LEADERSHIP_LOST');
+  assert.equal(again.world.asked, []);
+});
+
+test('remove: of a member whose record is on its way, since it is back without its disk: it does not come back', () => {
+  const { world, ...at } = make();
+  world.hello('n3', 'another');
+  world.up('n3', false);
+  assert.is(world.step(), 'put n3 voter for nobody');
+  const answer = at.begin(remove('n3'));
+  world.apply();
+  at.pass(10);
+  assert.equal(world.asked[0]?.voters, ['n1', 'n2']);
+  world.commit();
+  at.pass(10);
+  assert.is(answer.code, 'COMMITTED');
+  assert.is(world.step(), 'nothing');
 });
 
 test('transfer: answered when another node is known to lead a later term', () => {

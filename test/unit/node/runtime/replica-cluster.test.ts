@@ -140,6 +140,19 @@ test('a wiped node whose clock is behind does not take the starts of before for 
   assert.ok(cluster.node('n3').identity.incarnation > 1002);
 });
 
+test('a node whose stored state knows of greater starts than its own registers under one that is greater still', async () => {
+  const cluster = await founded(SHORT_LOG);
+  const client = await connect(cluster, 'n1', 'c');
+  await beyondTheLog(cluster, client, 'n3');
+  cluster.crash('n3');
+  // As after a wipe, with the clock behind, and a crash as soon as the snapshot of the others is installed.
+  cluster.node('n3').identity.incarnation = 500;
+  await cluster.start('n3');
+  await cluster.until(() => cluster.serving('n3'), 10_000, 'n3 serves again');
+  assert.ok(cluster.node('n3').identity.incarnation > 1001);
+  await cluster.stopAll();
+});
+
 test('until it is let in again a wiped node neither votes nor acknowledges', async () => {
   const cluster = await founded();
   const leader = cluster.leader?.id ?? '';

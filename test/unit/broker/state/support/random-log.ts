@@ -251,9 +251,9 @@ function write(bench: Bench, writer: ByteWriter, each: Command): void {
   if (each.op === 'clusterInit') return writeClusterInit(writer, 'cluster');
   if (each.op === 'member') {
     const { node: nodeId, peer, voter, replaces } = each;
-    return writeMember(writer, { nodeId, peer, voter, replaces });
+    return writeMember(writer, { nodeId, peer, voter, replaces }, bench.term);
   }
-  if (each.op === 'memberRemoved') return writeMemberRemoved(writer, { nodeId: each.node });
+  if (each.op === 'memberRemoved') return writeMemberRemoved(writer, each.node, bench.term);
   if (each.op === 'document') {
     const { collection, name, content } = each;
     const revision = bench.state.documents.get(collection, name)?.revision ?? 0;
@@ -300,7 +300,7 @@ function write(bench: Bench, writer: ByteWriter, each: Command): void {
 export function endEverything(bench: Bench): void {
   for (const nodeId of NODES) {
     bench.nodeUp(nodeId);
-    bench.on(nodeId, (writer) => writeMemberRemoved(writer, { nodeId }));
+    bench.on(nodeId, (writer) => writeMemberRemoved(writer, nodeId, bench.term));
     bench.on(nodeId, (writer) => writeSharedStrategy(writer, 'round_robin'));
     bench.on(nodeId, (writer) => writeSettings(writer, { limits: defaultLimits(), fullQueuePolicy: 'drop_newest' }));
   }
