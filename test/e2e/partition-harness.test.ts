@@ -284,7 +284,7 @@ async function doOnce(bench: PartitionBench, nemesis: Nemesis, check: Check): Pr
     const expected = check.expect(begun.nodes, all);
     if (expected !== null)
       await bench.onlyAcknowledging(expected, `what ${nemesis.name} (${begun.detail}) does`, 25_000);
-    await check.during?.(bench, begun.nodes, before);
+    await bench.explained(begun.detail, async () => check.during?.(bench, begun.nodes, before));
   } finally {
     await begun.end();
   }

@@ -86,7 +86,8 @@ export class PartitionBench {
       ...(builds && { builds }),
       ...(clocks && { environment: (id: string) => clocks.environmentOf(id) }),
       disk: { kind: disk, sizeMib: DISK_MIB },
-      config: { serving: { leaseMs: 500, gracePeriodMs: 500 } },
+      // The lease is the usual one: a shorter one runs out while its question crosses the slowest links of `delay`.
+      config: { serving: { gracePeriodMs: 500 } },
     });
     const bench = new PartitionBench(folder, network, cluster, { clocks, clocksUnavailable, disk });
     try {
@@ -120,6 +121,13 @@ export class PartitionBench {
       throw new Error(
         `${error.message}: wanted acknowledgements of ${wanted}, last seen of ${seen}\n${this.logTails()}`,
       );
+    });
+  }
+
+  /** Does this; an error of it says also what the fault was and what the nodes wrote last. */
+  async explained(what: string, body: () => Promise<void>): Promise<void> {
+    await body().catch((error: Error) => {
+      throw new Error(`${error.message} (${what})\n${this.logTails()}`, { cause: error });
     });
   }
 
