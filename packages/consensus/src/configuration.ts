@@ -40,8 +40,29 @@ export function isJoint(configuration: Configuration): boolean {
 
 /** The tag of a member, or the empty string. */
 export function tagOf(configuration: Configuration, id: NodeId): string {
-  const tags = configuration.memberTags;
-  return tags !== undefined && Object.hasOwn(tags, id) ? (tags[id] as string) : '';
+  return textOf(configuration.memberTags, id);
+}
+
+/** The address of a member, or the empty string. */
+export function addressOf(configuration: Configuration, id: NodeId): string {
+  return textOf(configuration.memberAddresses, id);
+}
+
+function textOf(texts: Readonly<Record<NodeId, string>> | undefined, id: NodeId): string {
+  return texts !== undefined && Object.hasOwn(texts, id) ? (texts[id] as string) : '';
+}
+
+/** The lists with these tags and addresses, without the fields of which there is none. */
+export function withTexts(
+  { voters, learners, outgoing }: Configuration,
+  memberTags: Readonly<Record<NodeId, string>>,
+  memberAddresses: Readonly<Record<NodeId, string>>,
+): Configuration {
+  return {
+    ...{ voters, learners, outgoing },
+    ...(Object.keys(memberTags).length > 0 && { memberTags }),
+    ...(Object.keys(memberAddresses).length > 0 && { memberAddresses }),
+  };
 }
 
 /** All voters of both halves, each once. */

@@ -1,5 +1,6 @@
 export { InvariantError, invariant } from './assert.ts';
 export {
+  addressOf,
   hasQuorum,
   isJoint,
   isMember,

@@ -4,7 +4,7 @@
  * configuration is in force from the moment it is appended (section 4.1).
  */
 import { InvariantError, invariant } from './assert.ts';
-import { hasQuorum, isJoint, isVoter, members, tagOf } from './configuration.ts';
+import { addressOf, hasQuorum, isJoint, isVoter, members, tagOf, withTexts } from './configuration.ts';
 import { encodeConfiguration } from './configuration-codec.ts';
 import { beginRound, confirmReads, termCommitted } from './read-index.ts';
 import { appendLocally } from './roles.ts';
@@ -89,7 +89,7 @@ export function afterCommit(state: CoreState, leadership: Leadership): void {
 export function leaveJoint(state: CoreState, leadership: Leadership): void {
   const { currentIndex, current } = state.configurations;
   if (!isJoint(current) || currentIndex > state.commitIndex || leadership.transfer !== null) return;
-  if (termCommitted(state)) append(state, leadership, withTags({ ...current, outgoing: [] }, current, {}));
+  if (termCommitted(state)) append(state, leadership, withThose({ ...current, outgoing: [] }, current, {}));
 }
 
 function append(state: CoreState, leadership: Leadership, configuration: Configuration): void {
@@ -162,30 +162,31 @@ function isCaughtUp(state: CoreState, id: NodeId): boolean {
 
 function finalConfiguration(current: Configuration, change: MembershipChange): Configuration {
   const lists = { voters: [...change.voters], learners: [...change.learners], outgoing: [] };
-  return withTags(lists, current, change.memberTags ?? {});
+  return withThose(lists, current, change);
 }
 
 function joint(current: Configuration, wanted: Configuration): Configuration {
-  const { voters, learners } = wanted;
+  const { voters, learners, memberAddresses = {} } = wanted;
   // Also of those that are to have none.
-  const tags = Object.fromEntries(members(wanted).map((id) => [id, tagOf(wanted, id)]));
-  return withTags({ voters, learners, outgoing: current.voters }, current, tags);
+  const memberTags = Object.fromEntries(members(wanted).map((id) => [id, tagOf(wanted, id)]));
+  return withThose({ voters, learners, outgoing: current.voters }, current, { memberTags, memberAddresses });
 }
 
-/** Gives every member the tag it is given, or else had. Tags of nobody are kept, to be found invalid. */
-function withTags(
+/** Gives every member the tag and the address that it is given, or else had. Those of nobody are kept, to be found invalid. */
+function withThose(
   lists: Configuration,
   current: Configuration,
-  given: Readonly<Record<NodeId, string>>,
+  given: Pick<Configuration, 'memberTags' | 'memberAddresses'>,
 ): Configuration {
-  const { voters, learners, outgoing } = lists;
-  const tags = new Map(members(lists).map((id) => [id, tagOf(current, id)]));
-  for (const [id, tag] of Object.entries(given)) tags.set(id, tag);
-  const memberTags = Object.fromEntries([...tags].filter(([, tag]) => tag !== ''));
-  if (Object.keys(memberTags).length === 0) return { voters, learners, outgoing };
-  return { voters, learners, outgoing, memberTags };
+  const ids = members(lists);
+  const texts = (of: typeof tagOf, theirs: Readonly<Record<NodeId, string>> = {}): Record<NodeId, string> => {
+    const all = [...ids.map((id): [NodeId, string] => [id, of(current, id)]), ...Object.entries(theirs)];
+    return Object.fromEntries([...new Map(all)].filter(([, text]) => text !== ''));
+  };
+  return withTexts(lists, texts(tagOf, given.memberTags), texts(addressOf, given.memberAddresses));
 }
 
+/** Addresses alone are no change: who moves tells the others where to. */
 function isSame(one: Configuration, other: Configuration): boolean {
   const ids = [...members(one), ...members(other)];
   return (

@@ -47,6 +47,11 @@ export interface Configuration {
    * knew of its log is void, and it has no vote until it has caught up as a learner.
    */
   readonly memberTags?: Readonly<Record<NodeId, string>>;
+  /**
+   * Where a member was to be reached when the configuration was made: opaque to the core, at most 1024 bytes of UTF-8
+   * each. Whoever goes by a configuration must find those it needs, also when it has applied nothing that tells of them.
+   */
+  readonly memberAddresses?: Readonly<Record<NodeId, string>>;
 }
 
 /** Messages between cores. Every one carries the sender's term. */
@@ -212,6 +217,8 @@ export interface MembershipChange {
   readonly learners: readonly NodeId[];
   /** Replaces the tags of the members named; others keep theirs. A voter's tag can not change, nor in the change that takes its vote. */
   readonly memberTags?: Readonly<Record<NodeId, string>>;
+  /** Likewise, of any member. Other addresses alone are no change. */
+  readonly memberAddresses?: Readonly<Record<NodeId, string>>;
 }
 
 /** What became of a membership change. Stable: callers may depend on it. */

@@ -1,4 +1,5 @@
 import {
+  addressOf,
   type Configuration,
   decodeConfiguration,
   encodeConfiguration,
@@ -125,8 +126,27 @@ test('refuses tags of nobody, of too many bytes, and bytes that hold none', () =
   assert.throws(() => encodeConfiguration(of({ b: 'x' })), /no member/);
   assert.throws(() => encodeConfiguration(of({ a: 'x'.repeat(1025) })), /1024/);
   assert.throws(() => encodeConfiguration(of({ a: '\ud800' })), /not well formed/);
-  assert.throws(() => decodeConfiguration(new Uint8Array([2, 1, 1, 97, 0, 0, 0, 0])), /no tag/);
+  assert.throws(() => decodeConfiguration(new Uint8Array([2, 1, 1, 97, 0, 0, 0, 0])), /version 2 without/);
   assert.throws(() => decodeConfiguration(new Uint8Array([2, 1, 1, 97, 0, 0, 0, 2, 120])), /cut short/);
+});
+
+test('carries an address per member, with and without tags', () => {
+  const addresses = { voters: ['a', 'b'], learners: [], outgoing: [], memberAddresses: { b: 'xy' } };
+  const bytes = [3, 2, 1, 97, 1, 98, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 120, 121];
+  assert.equal([...encodeConfiguration(addresses)], bytes);
+  assert.equal(decodeConfiguration(Uint8Array.from(bytes)), addresses);
+  assert.equal(
+    [addressOf(addresses, 'b'), addressOf(addresses, 'a'), addressOf(addresses, 'toString')],
+    ['xy', '', ''],
+  );
+  const both = { ...addresses, memberTags: { a: 't' } };
+  assert.equal(decodeConfiguration(encodeConfiguration(both)), both);
+  for (let length = 0; length < bytes.length; length++)
+    assert.throws(() => decodeConfiguration(Uint8Array.from(bytes.slice(0, length))), /configuration/);
+  assert.throws(() => decodeConfiguration(new Uint8Array([3, 1, 1, 97, 0, 0, 0, 0, 0, 0])), /version 3 without/);
+  assert.throws(() => decodeConfiguration(new Uint8Array([4, 1, 1, 97, 0, 0])), /unknown version 4/);
+  assert.throws(() => encodeConfiguration({ ...addresses, memberAddresses: { c: 'x' } }), /no member/);
+  assert.throws(() => encodeConfiguration({ ...addresses, memberAddresses: { a: 'x'.repeat(1025) } }), /1024/);
 });
 
 test('refuses malformed bytes', () => {

@@ -1,4 +1,4 @@
-import type { NodeId } from '@quorate/consensus';
+import { decodeConfiguration, EntryType, type NodeId } from '@quorate/consensus';
 import { assert, suite } from '../../support/suite.ts';
 import { quorumsMeet } from './support/checker.ts';
 import {
@@ -109,6 +109,36 @@ test('a tag that is taken away stays away, also in a change of voters', () => {
   cluster.tick(2 * HEARTBEAT_MS);
   assert.equal(codes(leader), ['COMMITTED']);
   assert.equal(leader.status.configuration.memberTags, { n3: 'a' });
+});
+
+test('addresses are in force with the configuration, through every step of a change; alone they are none', () => {
+  const cluster = clusterWith(['n4']);
+  const leader = cluster.elect('n1');
+  const ask = (
+    voters: readonly NodeId[],
+    learners: readonly NodeId[],
+    memberAddresses: Record<NodeId, string>,
+  ): void => {
+    leader.step({ kind: 'changeMembership', id: leader.results.length + 1, voters, learners, memberAddresses });
+  };
+  ask(THREE, ['n4'], { n4: 'h:4', n2: 'h:2' });
+  cluster.tick(3 * HEARTBEAT_MS);
+  ask([...THREE, 'n4'], [], { n2: 'h:22' });
+  cluster.tick(HEARTBEAT_MS);
+  const final = { n4: 'h:4', n2: 'h:22' };
+  const written = leader.log.filter(({ type }) => type === EntryType.config).slice(-2);
+  const [between, after] = written.map(({ data }) => decodeConfiguration(data));
+  assert.equal([between?.outgoing, between?.memberAddresses], [THREE, final]);
+  assert.equal([after?.outgoing, after?.memberAddresses], [[], final]);
+  cluster.tick(2 * HEARTBEAT_MS);
+  for (const id of [...THREE, 'n4']) assert.equal(cluster.node(id).status.configuration.memberAddresses, final, id);
+  ask([...THREE, 'n4'], [], { n2: 'h:222' });
+  ask([...THREE, 'n4'], [], { n9: 'h:9' });
+  leader.take();
+  assert.equal(codes(leader), ['COMMITTED', 'COMMITTED', 'UNCHANGED', 'INVALID']);
+  ask(THREE, [], {});
+  cluster.tick(3 * HEARTBEAT_MS);
+  assert.equal(leader.status.configuration.memberAddresses, { n2: 'h:22' }, 'of nobody who has left');
 });
 
 test('another node never has the vote of the one whose name it has, not even in the outgoing half', () => {

@@ -197,7 +197,7 @@ export const SCHEMA = {
   },
   serving: {
     leaseMs: integer({
-      doc: 'A node serves its clients only when it has heard of a leader within this time; more than two heartbeats.',
+      doc: 'A node serves its clients only when it has heard of a leader within this time; more than two round trips of any two nodes.',
       default: 1_000,
       min: 50,
       max: 60_000,

@@ -18,7 +18,7 @@ export type MembersBroker = Pick<Broker, 'nodeId' | 'registered'> & {
 
 export interface MemberDutiesOptions {
   readonly broker: MembersBroker;
-  readonly peers: Pick<Peers, 'get' | 'isReplaced'>;
+  readonly peers: Pick<Peers, 'get' | 'isReplaced' | 'addressOf'>;
   readonly status: () => Status;
   readonly change: (change: Omit<MembershipChange, 'kind'>) => void;
   /** Hands leadership over to whoever is furthest. */
@@ -75,7 +75,9 @@ export class MemberDuties {
     const id = this.#nextId++;
     this.#changing = id;
     this.#onResult = done;
-    this.#options.change({ id, ...members });
+    const ids = [...members.voters, ...members.learners];
+    const addresses = ids.map((each): [string, string] => [each, this.#options.peers.addressOf(each)]);
+    this.#options.change({ id, ...members, memberAddresses: Object.fromEntries(addresses) });
   }
 
   result(result: MembershipResult): void {

@@ -1,5 +1,5 @@
 import type { State } from '@quorate/broker';
-import { type Configuration, isMember, type Message, members, tagOf } from '@quorate/consensus';
+import { addressOf, type Configuration, isMember, type Message, members, tagOf } from '@quorate/consensus';
 import type { Hello } from '@quorate/protocol';
 import { parseAddress } from '../config/address.ts';
 import type { HostPort } from '../transport/index.ts';
@@ -166,11 +166,29 @@ export class Peers {
     }
   }
 
-  /** Newest first: what it said itself in the log, what it was joined with, what the setting says. */
-  #addressesOf(nodeId: string): HostPort[] {
+  /** Where a node is reached as far as is known here, as HOST:PORT, for those that go by a configuration; '' if nothing is. */
+  addressOf(nodeId: string): string {
+    const texts = [...this.#textsOf(nodeId), this.#known.get(nodeId)?.peerAddress ?? ''];
+    return texts.find((text) => parseAddress(text) !== undefined) ?? '';
+  }
+
+  /**
+   * Newest first: what it said itself in the log, what it was joined with, what the configuration says. That one is in
+   * force before it is applied, and a node that starts anew may have applied none of the records yet: without an address
+   * in it two voters that have all of the log, and that nobody ever told of each other, would not meet.
+   */
+  #textsOf(nodeId: string): string[] {
     const { nodes, members: records } = this.#options.state();
-    const texts = [nodes.get(nodeId)?.peer, records.get(nodeId)?.peer];
-    const addresses = texts.flatMap((text) => (text === undefined ? [] : (parseAddress(text) ?? [])));
+    return [
+      nodes.get(nodeId)?.peer ?? '',
+      records.get(nodeId)?.peer ?? '',
+      addressOf(this.#options.configuration(), nodeId),
+    ];
+  }
+
+  /** Those of {@link #textsOf}, then what the operator says. */
+  #addressesOf(nodeId: string): HostPort[] {
+    const addresses = this.#textsOf(nodeId).flatMap((text) => parseAddress(text) ?? []);
     for (const address of [this.#guests.get(nodeId), this.#options.cluster.get(nodeId)]) {
       if (address !== undefined) addresses.push(address);
     }

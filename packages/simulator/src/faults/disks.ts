@@ -108,7 +108,9 @@ function lose(context: FaultContext, what: string, damage: (node: SimulatedNode)
 function mayLose({ cluster, configurations }: FaultContext, node: SimulatedNode): boolean {
   if (cluster.isLastToKnow(node)) return false;
   const inForce = configurations.inForce();
-  return inForce.every((configuration) =>
+  // A learner's vote may be on its way: given by what it answered when it had its data, it is counted on when it has not.
+  const soon = inForce.map((each) => ({ ...each, voters: [...each.voters, ...each.learners], learners: [] }));
+  return [...inForce, ...soon].every((configuration) =>
     hasQuorum(configuration, (id) => {
       const other = cluster.node(id);
       return other !== node && !other.mayDoubt && other.directoryId === tagOf(configuration, id);

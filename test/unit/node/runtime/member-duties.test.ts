@@ -90,6 +90,16 @@ test('a node that is to be a member is let in when it is there and says which da
   assert.is(world.step(), 'voters n1,n2,n3 learners n4 n4=d-n4');
 });
 
+test('a change tells where everybody is, for those who will go by it before they have applied what says so', () => {
+  const world = three();
+  world.put(member('n4'));
+  world.hello('n4');
+  assert.is(world.step(), 'voters n1,n2,n3 learners n4 n4=d-n4');
+  const known = { ...Object.fromEntries(THREE.map((id) => [id, world.peers.addressOf(id)])), n4: 'h:4' };
+  assert.equal(world.asked.at(-1)?.memberAddresses, known);
+  assert.is(world.peers.addressOf('n1'), world.state.nodes.get('n1')?.peer, 'the leader too');
+});
+
 test('a learner that has caught up gets a vote only if it is to have one', () => {
   const world = new MembersWorld(configurationOf(THREE, ['n4']));
   world.caughtUp.add('n4');

@@ -157,6 +157,22 @@ test('addresses: what the node said in the log, what it was joined with, what th
   assert.equal(dial(), { n2: 'joined:222,h:2', n3: 'h:3' });
 });
 
+test('whoever goes by a configuration finds its members, also when nothing of them is applied here', () => {
+  const { dial, state, now, peers, hear } = make({ voters: ['n1', 'n4'], memberAddresses: { n4: 'h:4' } });
+  assert.equal(dial(), { n4: 'h:4' });
+  assert.equal([peers.addressOf('n4'), peers.addressOf('n2')], ['h:4', '']);
+  hear('n2', 'd2');
+  assert.is(peers.addressOf('n2'), 'h:9', 'by its hello');
+  state.members.set('n4', { nodeId: 'n4', peer: 'h:44', voter: true, replaces: null });
+  state.nodes.set('n4', node('n4', 'no address'));
+  peers.touch();
+  assert.equal(dial(), { n4: 'h:44,h:4' }, 'what the log says is newer');
+  assert.is(peers.addressOf('n4'), 'h:44');
+  now.configuration = { voters: ['n1', 'n4'], learners: [], outgoing: [], memberAddresses: { n4: 'no address' } };
+  peers.touch();
+  assert.equal(dial(), { n4: 'h:44' });
+});
+
 test('a member whose address nobody knows is not dialled, until somebody does', () => {
   const { dial, state, peers } = make({ voters: ['n1', 'n4'] });
   assert.equal(dial(), {});
