@@ -135,4 +135,20 @@ export const RUNTIME: readonly Mutant[] = [
     "        if (broker.machine.state.members.has(nodeId)) duties.removeMember(nodeId, owner);\n        else owner.commandApplied(0, 0, { kind: 'ok' });\n",
     'test/unit/node/runtime/operations.test.ts',
   ),
+  mutant(
+    'configurations-without-addresses',
+    'whoever goes by a configuration finds its members',
+    MEMBERS,
+    'memberAddresses: Object.fromEntries(addresses)',
+    'memberAddresses: addresses.length < 0 ? Object.fromEntries(addresses) : {}',
+    'test/unit/node/runtime/member-duties.test.ts',
+  ),
+  mutant(
+    'addresses-of-what-is-applied-only',
+    'whoever goes by a configuration finds its members',
+    PEERS,
+    'addressOf(this.#options.configuration(), nodeId),',
+    'addressOf(this.#options.configuration(), nodeId).slice(0, 0),',
+    'test/unit/node/runtime/peers.test.ts',
+  ),
 ];
