@@ -4,7 +4,7 @@ import { detectNetwork, followOuterProcess, insideOf, runInside } from '@quorate
 import { freeze, mountDisk } from '../../jepsen-style-tests/src/cluster/disks.ts';
 
 /*
- * A program in namespaces of its own, for test/integration/partition-tests/inside.test.ts. It starts a process that has the
+ * A program in namespaces of its own, for test/integration/jepsen-style-tests/inside.test.ts. It starts a process that has the
  * first argument as a variable in its environment and that would go on for ever, and says so. With a second argument, a
  * folder, that process waits for a frozen disk mounted there.
  */
