@@ -151,4 +151,20 @@ export const RUNTIME: readonly Mutant[] = [
     'addressOf(this.#options.configuration(), nodeId).slice(0, 0),',
     'test/unit/node/runtime/peers.test.ts',
   ),
+  mutant(
+    'founding-by-what-was-said-once',
+    'no cluster is founded while a first member knows of one',
+    FOUNDING,
+    'if (!this.#round.complete()) return;',
+    'this.#round.complete();',
+    'test/unit/node/runtime/founding.test.ts',
+  ),
+  mutant(
+    'founding-by-answers-of-before',
+    'no cluster is founded while a first member knows of one',
+    FOUNDING,
+    'if (this.#options.bootstrapMembers.includes(peer)) this.#round.end();',
+    'void peer;',
+    'test/unit/node/runtime/founding.test.ts',
+  ),
 ];

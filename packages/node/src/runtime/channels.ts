@@ -17,6 +17,9 @@ export const Channel = {
   checkpointSum: 8,
   /** The leader tells a node that it is no member. */
   notMember: 9,
+  /** Whoever is to found a cluster asks the other first members whether they are still part of none, and their answer. */
+  foundingQuestion: 10,
+  foundingAnswer: 11,
 } as const;
 
 const EPOCH_BYTES = 8;

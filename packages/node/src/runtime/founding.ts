@@ -7,6 +7,8 @@ import {
   tagOf,
 } from '@quorate/consensus';
 import type { TransportLogger } from '../transport/index.ts';
+import { Channel } from './channels.ts';
+import { answerTo, FoundingRound } from './founding-round.ts';
 import type { KnownPeer } from './peers.ts';
 
 export interface FoundingOptions {
@@ -21,7 +23,7 @@ export interface FoundingOptions {
   readonly store: (configuration: Uint8Array) => Promise<void>;
   readonly bootstrap: (configuration: Configuration) => void;
   readonly peer: (nodeId: string) => KnownPeer | undefined;
-  readonly send: (to: string, configuration: Uint8Array) => void;
+  readonly send: (to: string, channel: number, payload: Uint8Array) => void;
   readonly logger: TransportLogger;
   readonly onFatal: (error: unknown) => void;
 }
@@ -30,11 +32,15 @@ const REMIND_MS = 10_000;
 
 /**
  * The first configuration of a new cluster. One member alone makes it, the first by name, and only when it has heard
- * from every other one that it has none: so no second cluster can come from members that lost their data directories.
+ * from every other one that it has none, once all are there: so no second cluster can come from members that lost their
+ * data directories.
  * It holds the identity of every member's data directory; the others adopt it if it names theirs.
  */
 export class Founding {
   readonly #options: FoundingOptions;
+  readonly #round: FoundingRound;
+  /** First members that are part of a cluster by now: they said so since they connected. */
+  readonly #inCluster = new Set<string>();
   #writing = false;
   #remindedMs = Number.NEGATIVE_INFINITY;
   /** From members that are not connected yet on both ways, as far as this node knows: they may know it earlier. */
@@ -42,6 +48,13 @@ export class Founding {
 
   constructor(options: FoundingOptions) {
     this.#options = options;
+    const { bootstrapMembers, nodeId, send } = options;
+    this.#round = new FoundingRound(
+      bootstrapMembers.filter((id) => id !== nodeId),
+      (to, question) => {
+        send(to, Channel.foundingQuestion, question);
+      },
+    );
   }
 
   /** It is being written: to others this node has a configuration already, but it does not act by it yet. */
@@ -61,22 +74,43 @@ export class Founding {
     return bootstrapMembers.filter((id) => {
       if (id === nodeId) return false;
       const known = peer(id);
-      return known === undefined || known.founded || known.clusterId !== '';
+      return known === undefined || known.founded || known.clusterId !== '' || this.#inCluster.has(id);
     });
   }
 
   /** A peer is connected: it may be the one that was waited for, or wait for this one. */
   connected(peer: string): void {
+    this.#inCluster.delete(peer);
+    this.disconnected(peer);
     const { configuration, index } = this.#options.configuration();
     // Also to one that knows its cluster's name from the log: that holds no first configuration.
     const lacksIt = this.#options.peer(peer)?.founded === false;
     if (lacksIt && index === 0 && members(configuration).length > 0) {
-      this.#options.send(peer, encodeConfiguration(configuration));
+      this.#options.send(peer, Channel.founding, encodeConfiguration(configuration));
     }
     const early = this.#early.get(peer);
     this.#early.delete(peer);
     if (early !== undefined) this.received(peer, early);
     this.#found();
+  }
+
+  /** What it has answered counts no more. */
+  disconnected(peer: string): void {
+    if (this.#options.bootstrapMembers.includes(peer)) this.#round.end();
+  }
+
+  /** Somebody who is to found a cluster asks. */
+  asked(from: string, question: Uint8Array): void {
+    const answer = answerTo(question, this.unborn && !this.#writing);
+    if (answer !== null) this.#options.send(from, Channel.foundingAnswer, answer);
+  }
+
+  answered(from: string, answer: Uint8Array): void {
+    const unborn = this.#round.answered(from, answer);
+    if (unborn === true) this.#found();
+    if (unborn !== false) return;
+    this.#inCluster.add(from);
+    this.#round.end();
   }
 
   /** The first configuration, from a peer that has it. */
@@ -103,6 +137,7 @@ export class Founding {
 
   tick(nowMs: number): void {
     if (!this.unborn || this.#writing) return;
+    this.#round.tick(nowMs);
     this.#found();
     if (nowMs - this.#remindedMs < REMIND_MS) return;
     const first = this.#remindedMs === Number.NEGATIVE_INFINITY;
@@ -122,6 +157,7 @@ export class Founding {
   #found(): void {
     const { nodeId, bootstrapMembers, directoryId, peer } = this.#options;
     if (this.#writing || !this.unborn || bootstrapMembers[0] !== nodeId || this.missing.length > 0) return;
+    if (!this.#round.complete()) return;
     const memberTags: Record<string, string> = {};
     for (const id of bootstrapMembers) memberTags[id] = id === nodeId ? directoryId : (peer(id)?.directoryId ?? '');
     this.#store({ voters: [...bootstrapMembers], learners: [], outgoing: [], memberTags });
@@ -135,7 +171,8 @@ export class Founding {
       this.#writing = false;
       logger.info({ voters: configuration.voters }, `the cluster is founded by ${configuration.voters.join(', ')}`);
       bootstrap(configuration);
-      for (const id of bootstrapMembers) if (id !== nodeId && peer(id)?.clusterId === '') send(id, bytes);
+      for (const id of bootstrapMembers)
+        if (id !== nodeId && peer(id)?.clusterId === '') send(id, Channel.founding, bytes);
     }, onFatal);
   }
 

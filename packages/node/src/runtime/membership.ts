@@ -117,6 +117,7 @@ export class Membership {
 
   disconnected(peer: string): void {
     this.peers.disconnected(peer);
+    this.#founding.disconnected(peer);
     this.admin.peerLost(peer);
   }
 
@@ -157,6 +158,12 @@ export class Membership {
     switch (channel) {
       case Channel.founding:
         if (!this.#options.standIn) this.#founding.received(from, payload);
+        return true;
+      case Channel.foundingQuestion:
+        this.#founding.asked(from, payload);
+        return true;
+      case Channel.foundingAnswer:
+        this.#founding.answered(from, payload);
         return true;
       case Channel.adminRequest:
         if (this.peers.isAdmitted(from)) this.admin.onRequest(from, payload);
@@ -207,8 +214,8 @@ export class Membership {
         driver.bootstrap(configuration);
       },
       peer: (nodeId) => this.peers.get(nodeId),
-      send: (to, configuration) => {
-        transport().send(to, Channel.founding, configuration);
+      send: (to, channel, payload) => {
+        transport().send(to, channel, payload);
       },
       logger,
       onFatal,

@@ -1,5 +1,7 @@
 import { type Configuration, decodeConfiguration, encodeConfiguration, members } from '@quorate/consensus';
+import { Channel } from '../../../../packages/node/src/runtime/channels.ts';
 import { Founding } from '../../../../packages/node/src/runtime/founding.ts';
+import { answerTo } from '../../../../packages/node/src/runtime/founding-round.ts';
 import type { KnownPeer } from '../../../../packages/node/src/runtime/peers.ts';
 import { assert, suite } from '../../../support/suite.ts';
 import { settle } from '../raft/support.ts';
@@ -16,10 +18,12 @@ interface Disk {
   clusterId: string | null;
 }
 
-/** One node; a write of its identity ends when the test says so, unless it is told to end at once. */
-function make(nodeId: string, disk: Disk, bootstrapMembers: readonly string[] = IDS) {
+/** One node; a write of its identity ends when the test says so. Whom it asks answers at once that it is part of nothing. */
+function make(nodeId: string, disk: Disk, bootstrapMembers: readonly string[] = IDS, answers = true) {
   const peers = new Map<string, KnownPeer>();
   const sent: [to: string, configuration: Configuration][] = [];
+  const questions: [to: string, question: Uint8Array][] = [];
+  const given: [to: string, answer: Uint8Array][] = [];
   const log: string[] = [];
   const fatal: unknown[] = [];
   const ends: (() => void)[] = [];
@@ -43,14 +47,23 @@ function make(nodeId: string, disk: Disk, bootstrapMembers: readonly string[] = 
       inForce.configuration = configuration;
     },
     peer: (id) => peers.get(id),
-    send: (to, bytes) => sent.push([to, decodeConfiguration(bytes)]),
+    send: (to, channel, bytes) => {
+      if (channel === Channel.founding) sent.push([to, decodeConfiguration(bytes)]);
+      else (channel === Channel.foundingQuestion ? questions : given).push([to, bytes]);
+    },
     logger: { debug: say, info: say, warn: say, error: say },
     onFatal: (error) => fatal.push(error),
   });
+  const answer = (from: string, question: Uint8Array, unborn = true): void => {
+    founding.answered(from, answerTo(question, unborn) ?? new Uint8Array());
+  };
   return {
     founding,
     peers,
     sent,
+    questions,
+    given,
+    answer,
     log,
     fatal,
     disk,
@@ -58,6 +71,7 @@ function make(nodeId: string, disk: Disk, bootstrapMembers: readonly string[] = 
     meet(id: string, part: Partial<KnownPeer> = {}) {
       peers.set(id, { directoryId: `of ${id}`, clusterId: '', founded: false, peerAddress: '', ...part });
       founding.connected(id);
+      if (answers) for (const [to, question] of questions.splice(0)) answer(to, question);
     },
     /** What is being written becomes durable. */
     async written() {
@@ -94,6 +108,73 @@ test('the first by name founds, when it has heard from every other member', asyn
     ['n2', 'n3'].map((id) => [id, FIRST]),
   );
   assert.not.ok(n1.founding.writing || n1.founding.unborn);
+});
+
+test('none is founded before all say, when all are there, that they are still part of none', async () => {
+  const n1 = make('n1', newDisk('n1'), IDS, false);
+  n1.meet('n2');
+  assert.equal(n1.questions, [], 'not all are there');
+  n1.meet('n3');
+  const [first, second] = n1.questions.splice(0);
+  assert.equal([first?.[0], second?.[0], n1.writing], ['n2', 'n3', 0]);
+  const question = first?.[1] as Uint8Array;
+  n1.answer('n2', question);
+  n1.answer('n2', question);
+  n1.answer('n9', question);
+  n1.founding.answered('n3', question);
+  n1.founding.tick(0);
+  n1.founding.tick(100);
+  assert.equal(
+    [n1.writing, n1.questions.splice(0).map(([to]) => to)],
+    [0, ['n3']],
+    'who has not answered is asked again',
+  );
+  // n2 is another one now, and what was said before it came counts no more.
+  n1.meet('n2', { directoryId: 'new' });
+  const again = n1.questions.splice(0);
+  assert.equal(
+    again.map(([to]) => to),
+    ['n2', 'n3'],
+  );
+  n1.answer('n3', question);
+  n1.answer('n2', again[0]?.[1] as Uint8Array);
+  assert.is(n1.writing, 0, 'an answer to the question of before');
+  n1.peers.delete('n3');
+  n1.founding.disconnected('n3');
+  n1.answer('n3', again[0]?.[1] as Uint8Array);
+  assert.is(n1.writing, 0, 'it is gone');
+  n1.meet('n3');
+  for (const [to, asked] of n1.questions.splice(0)) n1.answer(to, asked);
+  assert.is(n1.writing, 1);
+});
+
+test('a member that was let in since it connected keeps the others from founding a second cluster', () => {
+  const n1 = make('n1', newDisk('n1'), IDS, false);
+  n1.meet('n3');
+  n1.meet('n2');
+  for (const [to, question] of n1.questions.splice(0)) n1.answer(to, question, to !== 'n3');
+  n1.founding.tick(1_000);
+  assert.equal([n1.writing, n1.founding.missing, n1.questions], [0, ['n3'], []]);
+  // Emptied again it is one that is waited for.
+  n1.meet('n3', { directoryId: 'new' });
+  for (const [to, question] of n1.questions.splice(0)) n1.answer(to, question);
+  assert.is(n1.writing, 1);
+});
+
+test('a member answers what is so at this moment, also to whom it does not know yet', async () => {
+  const question = Uint8Array.of(0, 0, 0, 7);
+  const n3 = make('n3', newDisk('n3'));
+  n3.founding.asked('n1', question);
+  n3.founding.asked('n1', Uint8Array.of(7));
+  n3.meet('n1');
+  n3.founding.received('n1', encodeConfiguration(FIRST));
+  n3.founding.asked('n1', question);
+  await n3.written();
+  n3.founding.asked('n1', question);
+  const joined = make('n3', { ...newDisk('n3'), clusterId: 'c' });
+  joined.founding.asked('n1', question);
+  const said = [...n3.given, ...joined.given].map(([to, answer]) => `${to} ${answer.join()}`);
+  assert.equal(said, ['n1 0,0,0,7,1', 'n1 0,0,0,7,0', 'n1 0,0,0,7,0', 'n1 0,0,0,7,0']);
 });
 
 test('nobody else founds, and nobody who is not in the list', async () => {
