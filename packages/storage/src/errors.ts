@@ -10,6 +10,9 @@ const MESSAGES = {
     'name another path.',
   DIRECTORY_LOCKED:
     'The data directory {path} is in use by {holder}. Stop that process first: two nodes must never share one.',
+  DIRECTORY_COPIED:
+    'The data directory {path} is a copy of one that {holder} is using. It has forgotten what the node promised since it ' +
+    'was taken: start the node with the original, or with an empty directory to be admitted anew.',
   DIRECTORY_OTHER_NODE:
     'The data directory {path} belongs to node {found}, but this node is {expected}. Start it as {found}, or give ' +
     '{expected} a directory of its own.',

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -230,15 +230,21 @@ test(
 );
 
 test(
-  'a copy of a directory in use is not locked by the process that uses the original',
+  'a copy of a directory is refused while the process runs that uses the original, and says so',
   withDirectory(async (path) => {
     const copy = `${path}-copy`;
     const first = await open(path);
     try {
       await cp(path, copy, { recursive: true });
-      // As its owner left it: the copy alone is no reason to stop the original.
-      assert.match(await openElsewhere(copy), /opened 5001/);
+      assert.match(
+        await openElsewhere(copy),
+        new RegExp(`DIRECTORY_COPIED.*copy of one that process ${process.pid} is`),
+      );
       assert.match(await openElsewhere(path), /DIRECTORY_LOCKED/);
+      // One that moved is no copy.
+      await rename(path, `${path}-moved`);
+      assert.match(await openElsewhere(`${path}-moved`), /DIRECTORY_LOCKED/);
+      await rename(`${path}-moved`, path);
     } finally {
       await first.close();
       await rm(copy, { recursive: true, force: true });

@@ -1,6 +1,7 @@
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { hasCode } from '../errors.ts';
+import { dirname, join } from 'node:path';
+import { hasCode, StorageError } from '../errors.ts';
+import { HOLDER_FILE } from './layout.ts';
 
 /**
  * A note of which process uses a data directory. It is not the lock (LevelDB's LOCK is, and the kernel frees that one
@@ -10,21 +11,33 @@ interface Holder {
   readonly pid: number;
   /** Start time of the process and boot of the machine: a process id alone is used again. Null where not known. */
   readonly started: string | null;
-  /** The directory as its file system knows it: in a copy of it the note is of somebody else. Null in older notes. */
+  /** The directory as its file system knows it: another one in a copy. Null in older notes. */
   readonly directory: string | null;
 }
 
-/** Words for the process that holds the directory, or null if none that still runs is known. */
-export async function findHolder(path: string): Promise<string | null> {
-  const holder = await readHolder(path);
-  if (holder === null || holder.pid === process.pid || holder.started === null) return null;
-  return (await startOf(holder.pid)) === holder.started ? `process ${holder.pid}` : null;
+/**
+ * Demands that no process that still runs is known to use this data directory, or the one that it is a copy of: what such
+ * a copy lacks of votes and entries, and began a moment ago, no other node can tell from a later start of the original.
+ *
+ * @throws StorageError DIRECTORY_LOCKED, DIRECTORY_COPIED
+ */
+export async function demandUnused(path: string): Promise<void> {
+  const file = join(path, HOLDER_FILE);
+  const note = await readHolder(file);
+  if (note === null || note.pid === process.pid || note.started === null) return;
+  if ((await startOf(note.pid)) !== note.started) return;
+  const holder = `process ${note.pid}`;
+  throw new StorageError((await isOfCopy(note, file)) ? 'DIRECTORY_COPIED' : 'DIRECTORY_LOCKED', { path, holder });
+}
+
+async function isOfCopy({ directory }: Holder, file: string): Promise<boolean> {
+  return directory !== null && directory !== (await placeOf(file));
 }
 
 /** Words for the process that the note names, running or not, for the message when the lock is refused. */
 export async function describeHolder(path: string): Promise<string> {
   const holder = await readHolder(path);
-  return holder === null ? 'another process' : `process ${holder.pid}`;
+  return holder === null || (await isOfCopy(holder, path)) ? 'another process' : `process ${holder.pid}`;
 }
 
 export async function writeHolder(path: string): Promise<void> {
@@ -41,7 +54,6 @@ async function readHolder(path: string): Promise<Holder | null> {
   try {
     const { pid, started, directory } = JSON.parse(await readFile(path, 'utf8')) as Partial<Holder>;
     if (typeof pid !== 'number') return null;
-    if (typeof directory === 'string' && directory !== (await placeOf(path))) return null;
     return { pid, started: typeof started === 'string' ? started : null, directory: directory ?? null };
   } catch (error) {
     // Half written by a process that was killed: as good as none.

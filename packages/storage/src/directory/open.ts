@@ -7,7 +7,7 @@ import { FolderSnapshotStore } from '../snapshot/folder-snapshot-store.ts';
 import { DataDirectory } from './data-directory.ts';
 import { explain, withRoom } from './explain.ts';
 import { createFile, syncDirectory } from './files.ts';
-import { findHolder, writeHolder } from './holder.ts';
+import { demandUnused, writeHolder } from './holder.ts';
 import {
   encodeIdentity,
   type Identity,
@@ -69,8 +69,7 @@ async function openOnce(options: DataDirectoryOptions): Promise<DataDirectory> {
   await makeDirectory(path);
   const { identity, created } = await readOrFormat(options, newDirectoryId);
   checkOwner(identity, options);
-  const holder = await findHolder(join(path, HOLDER_FILE));
-  if (holder !== null) throw new StorageError('DIRECTORY_LOCKED', { path, holder });
+  await demandUnused(path);
   if (identity.settingAside !== null) await completeSetAside(path, newDirectoryId);
   return await takeOver(options, created);
 }

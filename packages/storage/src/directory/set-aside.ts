@@ -5,7 +5,7 @@ import { type LevelDatabase, type LevelTuning, openLevelDatabase } from '../leve
 import type { StepHook } from '../snapshot/types.ts';
 import { explain, withRoom } from './explain.ts';
 import { syncDirectory } from './files.ts';
-import { findHolder, removeHolder, writeHolder } from './holder.ts';
+import { demandUnused, removeHolder, writeHolder } from './holder.ts';
 import { type Identity, newIdentity, randomDirectoryId, readIdentity, writeIdentity } from './identity.ts';
 import {
   HOLDER_FILE,
@@ -45,7 +45,7 @@ export interface SetAsideOptions {
  *
  * A crash at any point leaves a directory whose next `openDataDirectory` or `setAside` completes it. At no time does the
  * directory have its new id and any of the old data.
- * @throws StorageError IDENTITY_*, FORMAT_*, DIRECTORY_OTHER_NODE, DIRECTORY_LOCKED: nothing was changed then;
+ * @throws StorageError IDENTITY_*, FORMAT_*, DIRECTORY_OTHER_NODE, DIRECTORY_LOCKED, DIRECTORY_COPIED: nothing was changed then;
  *   DIRECTORY_NOT_WRITABLE, DATABASE_NOT_OPENED
  */
 export async function setAside(options: SetAsideOptions): Promise<void> {
@@ -54,8 +54,7 @@ export async function setAside(options: SetAsideOptions): Promise<void> {
     try {
       const { nodeId: found } = await demandIdentity(path);
       if (found !== nodeId) throw new StorageError('DIRECTORY_OTHER_NODE', { path, found, expected: nodeId });
-      const holder = await findHolder(join(path, HOLDER_FILE));
-      if (holder !== null) throw new StorageError('DIRECTORY_LOCKED', { path, holder });
+      await demandUnused(path);
       const cause = { reason: reason.slice(0, MAX_REASON_CHARS), since: nowMs() };
       await moveAway(path, cause, newDirectoryId, onStep);
     } catch (error) {
