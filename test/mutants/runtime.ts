@@ -102,8 +102,17 @@ export const RUNTIME: readonly Mutant[] = [
     'founded-beside-another-cluster',
     'who knows of a cluster counts for the founding of no other',
     FOUNDING,
-    "return known === undefined || known.founded || known.clusterId !== '';",
+    "return known === undefined || known.founded || known.clusterId !== '' || this.#inCluster.has(id);",
     'return known === undefined;',
+    'test/unit/node/runtime/founding.test.ts',
+  ),
+  mutant(
+    'says-that-it-knows-of-no-cluster',
+    'who knows of a cluster counts for the founding of no other',
+    FOUNDING,
+    'answerTo(question, this.unborn && !this.#writing)',
+    'answerTo(question, true)',
+    'test/unit/node/runtime/founding.test.ts',
   ),
   mutant(
     'readmitted-while-up',
